@@ -1,0 +1,106 @@
+// Package config is the one configuration struct: defaults, YAML and environment, Validate, and a String that shows
+// no secret. Unknown keys are errors that name the line and the remedy. It opens nothing but the files it names.
+package config
+
+import "time"
+
+// Config is everything an operator can say.
+type Config struct {
+	Issuer           string     `yaml:"issuer"`
+	Listen           string     `yaml:"listen"`
+	Admin            Admin      `yaml:"admin"`
+	TLS              TLS        `yaml:"tls"`
+	TrustedProxies   []string   `yaml:"trusted_proxies"`
+	Database         string     `yaml:"database"`
+	DatabaseMaxConns int        `yaml:"database_max_connections"`
+	MasterKeyFile    string     `yaml:"master_key_file"`
+	Log              Log        `yaml:"log"`
+	Limits           Limits     `yaml:"limits"`
+	Providers        []Provider `yaml:"providers"`
+	Resources        []Resource `yaml:"resources"`
+	Clients          []Client   `yaml:"clients"`
+
+	Dev bool `yaml:"-"` // no file: dev mode
+}
+
+// Admin is the private listener.
+type Admin struct {
+	Listen string `yaml:"listen"`
+}
+
+// TLS files are reloaded when they change; both empty means a trusted proxy or loopback speaks for us.
+type TLS struct {
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+}
+
+// Log says how events are written.
+type Log struct {
+	Format string `yaml:"format"` // text | json
+	Level  string `yaml:"level"`  // debug | info | warn | error
+}
+
+// Limits lifts or tightens rate limits; zero is the default, negative lifts.
+type Limits struct {
+	RefreshRetriesPerMinute int `yaml:"refresh_retries_per_minute"`
+	RefreshesPerMinute      int `yaml:"refreshes_per_minute"`
+	SignInFailuresPerMinute int `yaml:"sign_in_failures_per_minute"`
+	AuthFailuresPerMinute   int `yaml:"auth_failures_per_minute"`
+	InFlight                int `yaml:"in_flight"`
+}
+
+// Provider is an upstream identity provider.
+type Provider struct {
+	Name           string   `yaml:"name"`
+	Type           string   `yaml:"type"` // google | apple | oidc
+	Issuer         string   `yaml:"issuer"`
+	JWKSURI        string   `yaml:"jwks_uri"`
+	Algorithms     []string `yaml:"algorithms"`
+	TeamID         string   `yaml:"team_id"`
+	KeyID          string   `yaml:"key_id"`
+	PrivateKeyFile string   `yaml:"private_key_file"`
+	Standin        string   `yaml:"standin"`
+
+	PrivateKeyPEM []byte `yaml:"-"`
+}
+
+// Resource is an app server.
+type Resource struct {
+	ID         string   `yaml:"id"`
+	Audience   string   `yaml:"audience"`
+	Scopes     []string `yaml:"scopes"`
+	SecretFile string   `yaml:"secret_file"`
+
+	Secret string `yaml:"-"`
+}
+
+// Client is an app.
+type Client struct {
+	ID              string           `yaml:"id"`
+	Name            string           `yaml:"name"`
+	Type            string           `yaml:"type"`
+	DPoP            string           `yaml:"dpop"`
+	AuthMethod      string           `yaml:"auth_method"` // client_secret_basic | client_secret_post; confidential only
+	SecretFile      string           `yaml:"secret_file"`
+	Providers       []ClientProvider `yaml:"providers"`
+	Resources       []string         `yaml:"resources"`
+	Scopes          []string         `yaml:"scopes"`
+	RedirectURIs    []string         `yaml:"redirect_uris"`
+	Origins         []string         `yaml:"origins"`
+	AccessTokenTTL  time.Duration    `yaml:"access_token_ttl"`
+	SessionIdle     time.Duration    `yaml:"session_idle"`
+	SessionAbsolute time.Duration    `yaml:"session_absolute"`
+	BearerGrace     time.Duration    `yaml:"bearer_grace"`
+	AccessTokenAlg  string           `yaml:"access_token_alg"`
+	IDTokenAlg      string           `yaml:"id_token_alg"`
+
+	Secret string `yaml:"-"`
+}
+
+// ClientProvider is what a client accepts of a provider.
+type ClientProvider struct {
+	Name                                 string   `yaml:"name"`
+	Audiences                            []string `yaml:"audiences"`
+	AZP                                  []string `yaml:"azp"`
+	DangerouslyAcceptTokensWithoutANonce bool     `yaml:"dangerously_accept_tokens_without_a_nonce"`
+}

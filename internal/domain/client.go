@@ -1,0 +1,165 @@
+package domain
+
+import (
+	"slices"
+	"time"
+)
+
+// ClientType says what kind of app a client is; it decides how it authenticates and how long sessions live.
+type ClientType string
+
+// The types of clients. Native and browser apps are public: they carry no secret (RFC 8252 §8.5).
+const (
+	ClientNative  ClientType = "native"
+	ClientBrowser ClientType = "browser"
+	ClientWeb     ClientType = "web"
+	ClientService ClientType = "service"
+)
+
+// DPoPPolicy says whether a client must bind its tokens to a key.
+type DPoPPolicy string
+
+// The DPoP policies.
+const (
+	DPoPAllowed  DPoPPolicy = "allowed"
+	DPoPRequired DPoPPolicy = "required"
+)
+
+// AuthMethod is the one way a client authenticates (RFC 7591 §2).
+type AuthMethod string
+
+// The methods.
+const (
+	AuthNone        AuthMethod = "none"
+	AuthSecretBasic AuthMethod = "client_secret_basic"
+	AuthSecretPost  AuthMethod = "client_secret_post"
+)
+
+// SigningAlg is a JWS algorithm we sign with.
+type SigningAlg string
+
+// The algorithms.
+const (
+	ES256 SigningAlg = "ES256"
+	RS256 SigningAlg = "RS256"
+)
+
+// Client is an app that asks for tokens.
+type Client struct {
+	ID           string           `json:"id"`
+	Name         string           `json:"name,omitempty"`
+	Type         ClientType       `json:"type"`
+	DPoP         DPoPPolicy       `json:"dpop"`
+	AuthMethod   AuthMethod       `json:"auth_method"`
+	SecretHash   []byte           `json:"secret_hash,omitempty"` // SHA-256
+	Providers    []ClientProvider `json:"providers,omitempty"`
+	Resources    []string         `json:"resources,omitempty"` // ids of resources it may ask for
+	Scopes       []string         `json:"scopes,omitempty"`
+	RedirectURIs []string         `json:"redirect_uris,omitempty"`
+	Origins      []string         `json:"origins,omitempty"` // for CORS, browser clients only
+
+	AccessTokenTTL  time.Duration `json:"access_token_ttl,omitempty"` // zero: 10 min, 5 for bearer
+	SessionIdle     time.Duration `json:"session_idle,omitempty"`     // zero: by type and tier
+	SessionAbsolute time.Duration `json:"session_absolute,omitempty"` // zero: by type and tier
+	BearerGrace     time.Duration `json:"bearer_grace,omitempty"`     // zero: by type
+	AccessTokenAlg  SigningAlg    `json:"access_token_alg,omitempty"` // empty: ES256
+	IDTokenAlg      SigningAlg    `json:"id_token_alg,omitempty"`     // empty: ES256 for native, RS256 otherwise
+}
+
+// ClientProvider is what one client accepts of one provider: its own audiences, so that one app's token never
+// signs in to another.
+type ClientProvider struct {
+	Name      string   `json:"name"`
+	Audiences []string `json:"audiences"`
+	AZP       []string `json:"azp,omitempty"`
+	// AcceptTokensWithoutNonce is wrong wherever the provider's SDK can carry a nonce: without one, a stolen
+	// id_token can be played once within five minutes by anyone.
+	AcceptTokensWithoutNonce bool `json:"accept_tokens_without_nonce,omitempty"`
+}
+
+// Confidential tells whether the client authenticates with something of its own.
+func (c *Client) Confidential() bool { return c.AuthMethod != AuthNone }
+
+// Provider finds what the client accepts of the named provider.
+func (c *Client) Provider(name string) (ClientProvider, bool) {
+	i := slices.IndexFunc(c.Providers, func(p ClientProvider) bool { return p.Name == name })
+	if i < 0 {
+		return ClientProvider{}, false
+	}
+	return c.Providers[i], true
+}
+
+// Lifetimes of a session by client type and tier (DESIGN section 3).
+type Lifetimes struct {
+	Idle     time.Duration
+	Absolute time.Duration // zero: none
+	Grace    time.Duration // how long a bearer parent is answered
+}
+
+const day = 24 * time.Hour
+
+// Lifetimes returns the client's own settings over the defaults of its type and the tier.
+func (c *Client) Lifetimes(t Tier) Lifetimes {
+	l := Lifetimes{Idle: 60 * day, Absolute: 365 * day, Grace: day}
+	switch {
+	case t == TierBound:
+		l = Lifetimes{Idle: 90 * day, Grace: day}
+	case c.Type == ClientBrowser:
+		l = Lifetimes{Idle: 14 * day, Absolute: 30 * day, Grace: time.Minute}
+	}
+	if c.SessionIdle > 0 {
+		l.Idle = c.SessionIdle
+	}
+	if c.SessionAbsolute > 0 {
+		l.Absolute = c.SessionAbsolute
+	}
+	if c.BearerGrace > 0 {
+		l.Grace = c.BearerGrace
+	}
+	return l
+}
+
+// AccessTTL returns how long an access token of this client lives.
+func (c *Client) AccessTTL(bound bool) time.Duration {
+	switch {
+	case c.AccessTokenTTL > 0:
+		return c.AccessTokenTTL
+	case bound:
+		return 10 * time.Minute
+	}
+	return 5 * time.Minute
+}
+
+// AccessAlg returns the algorithm of the client's access tokens.
+func (c *Client) AccessAlg() SigningAlg {
+	if c.AccessTokenAlg != "" {
+		return c.AccessTokenAlg
+	}
+	return ES256
+}
+
+// IDAlg returns the algorithm of the client's ID tokens.
+func (c *Client) IDAlg() SigningAlg {
+	switch {
+	case c.IDTokenAlg != "":
+		return c.IDTokenAlg
+	case c.Type == ClientNative:
+		return ES256
+	}
+	return RS256
+}
+
+// Resource is an app server (an API) that accepts our access tokens.
+type Resource struct {
+	ID         string   `json:"id"`
+	Audience   string   `json:"audience"`
+	Scopes     []string `json:"scopes,omitempty"`
+	SecretHash []byte   `json:"secret_hash,omitempty"` // SHA-256; empty: it may not introspect
+}
+
+// Catalog is all the operator declared, as the database holds it. Live says which client may be used now.
+type Catalog struct {
+	Version   int64
+	Clients   []Client
+	Resources []Resource
+}

@@ -1,0 +1,61 @@
+// Package grant is the token endpoint without HTTP: a numbered pipeline and one file per grant type.
+package grant
+
+import (
+	"context"
+
+	"github.com/countersign/countersign/internal/clientauth"
+	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/dpop"
+	"github.com/countersign/countersign/internal/session"
+	"github.com/countersign/countersign/internal/signin"
+	"github.com/countersign/countersign/internal/store"
+	"github.com/countersign/countersign/internal/token"
+)
+
+// Request is a token request, strictly decoded: no duplicates, empty is absent, unknown parameters ignored.
+type Request struct {
+	Credentials clientauth.Credentials
+	Proofs      []string // DPoP headers
+	GrantType   string
+	Scope       string
+	Resource    []string // may repeat
+
+	RefreshToken string // refresh_token
+
+	// token exchange
+	SubjectToken, SubjectTokenType string
+	ActorToken, ActorTokenType     string
+	RequestedTokenType             string
+	Audience                       []string
+	Nonce, DeviceName              string
+	ProviderCode, User             string
+}
+
+// Response is RFC 6749 §5.1 with RFC 8693 §2.2.1.
+type Response struct {
+	AccessToken     string `json:"access_token"`
+	TokenType       string `json:"token_type"`
+	ExpiresIn       int64  `json:"expires_in"`
+	RefreshToken    string `json:"refresh_token,omitempty"`
+	Scope           string `json:"scope,omitempty"`
+	IDToken         string `json:"id_token,omitempty"`
+	IssuedTokenType string `json:"issued_token_type,omitempty"`
+}
+
+// Service does it. Its fields are set by app.
+type Service struct {
+	TokenURL string // issuer + /token: the htu of every proof
+	Issuer   string
+	DB       *store.DB
+	Catalog  func() *domain.Catalog
+	Clients  *clientauth.Service
+	DPoP     *dpop.Verifier
+	Sessions *session.Service
+	SignIn   *signin.Service
+	Tokens   *token.Service
+}
+
+// Token answers a token request: (a) authenticate the client, (b) verify a DPoP proof if one came, (c) may this
+// client use this grant, (d) switch.
+func (s *Service) Token(ctx context.Context, r Request) (*Response, error) { panic("unbuilt") }

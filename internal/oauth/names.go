@@ -1,0 +1,78 @@
+package oauth
+
+import (
+	"slices"
+	"strings"
+)
+
+// Grant types (RFC 6749, RFC 8693).
+const (
+	GrantRefreshToken      = "refresh_token"
+	GrantClientCredentials = "client_credentials"
+	GrantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange"
+)
+
+// Token types (RFC 8693 §3).
+const (
+	TypeIDToken     = "urn:ietf:params:oauth:token-type:id_token"
+	TypeAccessToken = "urn:ietf:params:oauth:token-type:access_token"
+)
+
+// The scopes we define ourselves. Those of OpenID Connect belong to no resource; account.* belong to the issuer.
+const (
+	ScopeOpenID        = "openid"
+	ScopeProfile       = "profile"
+	ScopeEmail         = "email"
+	ScopeOfflineAccess = "offline_access"
+	ScopeAccountRead   = "account.read"
+	ScopeAccountManage = "account.manage"
+)
+
+// IdentityScope tells whether s is about the person and goes with any audience.
+func IdentityScope(s string) bool {
+	switch s {
+	case ScopeOpenID, ScopeProfile, ScopeEmail, ScopeOfflineAccess:
+		return true
+	}
+	return false
+}
+
+// AccountScope tells whether s belongs to the issuer itself.
+func AccountScope(s string) bool { return s == ScopeAccountRead || s == ScopeAccountManage }
+
+// MaxScopes bounds one request.
+const MaxScopes = 64
+
+// ParseScope splits a scope parameter (RFC 6749 §3.3) and drops repetitions. It refuses characters outside
+// %x21 / %x23-5B / %x5D-7E and more than MaxScopes values.
+func ParseScope(s string) ([]string, bool) {
+	if s == "" {
+		return nil, true
+	}
+	parts := strings.Split(s, " ")
+	if len(parts) > MaxScopes {
+		return nil, false
+	}
+	out := make([]string, 0, len(parts))
+	for _, p := range parts {
+		if !validScope(p) {
+			return nil, false
+		}
+		if !slices.Contains(out, p) {
+			out = append(out, p)
+		}
+	}
+	return out, true
+}
+
+func validScope(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x21 || c > 0x7e || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// JoinScope is the inverse of ParseScope.
+func JoinScope(scopes []string) string { return strings.Join(scopes, " ") }
