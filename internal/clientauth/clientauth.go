@@ -1,11 +1,18 @@
 // Package clientauth decides who is calling: one pinned method per client, no second road. It knows no HTTP; the
-// door hands it the Authorization headers and form fields as they came.
+// door hands it the Authorization headers and form fields as they came. It judges no liveness: that is decided in
+// the statement that uses the client.
 package clientauth
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"time"
 
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/event"
+	"github.com/countersign/countersign/internal/oauth"
 )
 
 // Credentials is what came.
@@ -21,19 +28,124 @@ type Credentials struct {
 // Service does it. Its fields are set by app.
 type Service struct {
 	Catalog  func() *domain.Catalog // current, seen by every node within 2 s; liveness is the database's
-	Failures *Limiter
-}
+	Failures *Limiter               // nil lifts the limit
+	Now      func() time.Time       // for the failure limit; nil: time.Now
 
-// Limiter bounds failures per client and address: 20 a minute.
-type Limiter struct{}
+	index index
+}
 
 // Client authenticates a client. Errors: invalid_client (one body for all reasons), invalid_request for two methods
 // at once, slow_down over the limit. Liveness is judged later, in the statement that uses it.
 func (s *Service) Client(ctx context.Context, c Credentials) (*domain.Client, error) {
-	panic("unbuilt")
+	claim, err := read(c)
+	if err != nil {
+		return nil, err
+	}
+	client := s.index.of(s.Catalog()).clients[claim.id]
+	if client != nil && !client.Confidential() && claim.method == domain.AuthNone {
+		event.Add(ctx, "client", client.ID)
+		return client, nil // nothing to guess: no limit
+	}
+	if err := s.Failures.check(claim.id, c.IP, s.now()); err != nil {
+		return nil, err
+	}
+	if err := judge(client, claim); err != nil {
+		s.Failures.count(claim.id, c.IP, s.now())
+		return nil, errInvalidClient.Because(err)
+	}
+	event.Add(ctx, "client", client.ID)
+	return client, nil
 }
 
 // Resource authenticates an app server (client_secret_basic with its resource id) for introspection.
 func (s *Service) Resource(ctx context.Context, c Credentials) (*domain.Resource, error) {
-	panic("unbuilt")
+	claim, err := read(c)
+	if err != nil {
+		return nil, err
+	}
+	// A client and a resource of one name have a limit each.
+	key := "resource " + claim.id
+	if err := s.Failures.check(key, c.IP, s.now()); err != nil {
+		return nil, err
+	}
+	resource := s.index.of(s.Catalog()).resources[claim.id]
+	if err := judgeResource(resource, claim); err != nil {
+		s.Failures.count(key, c.IP, s.now())
+		return nil, errInvalidClient.Because(err)
+	}
+	event.Add(ctx, "resource", resource.ID)
+	return resource, nil
+}
+
+// KnowsOrigin tells whether a browser client registered this origin: who may read our answers across origins.
+func (s *Service) KnowsOrigin(origin string) bool {
+	return s.index.of(s.Catalog()).origins[origin]
+}
+
+func (s *Service) now() time.Time {
+	if s.Now != nil {
+		return s.Now()
+	}
+	return time.Now()
+}
+
+// errInvalidClient has one body for all reasons, so that it tells nobody which ids exist.
+var errInvalidClient = oauth.E(oauth.InvalidClient,
+	"Client authentication failed: the client is not known, its credentials are wrong, or this is not the method it is registered for.")
+
+// The reasons, for the request event.
+var (
+	errUnknown      = errors.New("unknown client")
+	errWrongMethod  = errors.New("not the registered method")
+	errWrongSecret  = errors.New("wrong secret")
+	errNoSecret     = errors.New("the resource has no secret")
+	errNoAssertions = errors.New("no client is registered for assertions")
+)
+
+// judge does the same work whoever is asked for, known or not.
+func judge(c *domain.Client, claim claim) error {
+	var stored []byte
+	if c != nil {
+		stored = c.SecretHash
+	}
+	right := secretFits(stored, claim.secret)
+	switch {
+	case c == nil:
+		return errUnknown
+	case c.AuthMethod != claim.method, !c.Confidential():
+		return errWrongMethod
+	case !right:
+		return errWrongSecret
+	}
+	return nil
+}
+
+func judgeResource(r *domain.Resource, claim claim) error {
+	var stored []byte
+	if r != nil {
+		stored = r.SecretHash
+	}
+	right := secretFits(stored, claim.secret)
+	switch {
+	case r == nil:
+		return errUnknown
+	case claim.method != domain.AuthSecretBasic:
+		return errWrongMethod
+	case len(stored) == 0:
+		return errNoSecret
+	case !right:
+		return errWrongSecret
+	}
+	return nil
+}
+
+// nobody is compared with where there is no secret, to take the same time. No secret has this hash.
+var nobody [sha256.Size]byte
+
+func secretFits(stored []byte, secret string) bool {
+	if len(stored) != sha256.Size {
+		stored = nobody[:]
+	}
+	hash := sha256.Sum256([]byte(secret))
+	return subtle.ConstantTimeCompare(stored, hash[:]) == 1
 }

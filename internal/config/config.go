@@ -1,10 +1,15 @@
 // Package config is the one configuration struct: defaults, YAML and environment, Validate, and a String that shows
-// no secret. Unknown keys are errors that name the line and the remedy. It opens nothing but the files it names.
+// no secret. Unknown keys are errors that name the line and the remedy. It opens nothing but the files it names, and
+// it starts nothing: building from a Config is the business of package app.
 package config
 
-import "time"
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
 
-// Config is everything an operator can say.
+// Config is everything an operator can say. Load gives one that is complete and valid.
 type Config struct {
 	Issuer           string     `yaml:"issuer"`
 	Listen           string     `yaml:"listen"`
@@ -20,7 +25,12 @@ type Config struct {
 	Resources        []Resource `yaml:"resources"`
 	Clients          []Client   `yaml:"clients"`
 
-	Dev bool `yaml:"-"` // no file: dev mode
+	// MasterKey is what the master key file or the environment holds. In dev mode it may be empty: then the server
+	// makes the file.
+	MasterKey Secret `yaml:"-"`
+	Dev       bool   `yaml:"-"` // no file: dev mode
+
+	src source
 }
 
 // Admin is the private listener.
@@ -33,6 +43,9 @@ type TLS struct {
 	CertFile string `yaml:"cert_file"`
 	KeyFile  string `yaml:"key_file"`
 }
+
+// On tells whether the public listener speaks TLS itself.
+func (t TLS) On() bool { return t.CertFile != "" && t.KeyFile != "" }
 
 // Log says how events are written.
 type Log struct {
@@ -61,7 +74,7 @@ type Provider struct {
 	PrivateKeyFile string   `yaml:"private_key_file"`
 	Standin        string   `yaml:"standin"`
 
-	PrivateKeyPEM []byte `yaml:"-"`
+	PrivateKeyPEM Secret `yaml:"-"`
 }
 
 // Resource is an app server.
@@ -71,7 +84,7 @@ type Resource struct {
 	Scopes     []string `yaml:"scopes"`
 	SecretFile string   `yaml:"secret_file"`
 
-	Secret string `yaml:"-"`
+	Secret Secret `yaml:"-"`
 }
 
 // Client is an app.
@@ -94,7 +107,7 @@ type Client struct {
 	AccessTokenAlg  string           `yaml:"access_token_alg"`
 	IDTokenAlg      string           `yaml:"id_token_alg"`
 
-	Secret string `yaml:"-"`
+	Secret Secret `yaml:"-"`
 }
 
 // ClientProvider is what a client accepts of a provider.
@@ -104,3 +117,22 @@ type ClientProvider struct {
 	AZP                                  []string `yaml:"azp"`
 	DangerouslyAcceptTokensWithoutANonce bool     `yaml:"dangerously_accept_tokens_without_a_nonce"`
 }
+
+// Secret is text that no log, error or String ever shows.
+type Secret string
+
+const hidden = "[hidden]"
+
+// String hides the secret.
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return hidden
+}
+
+// GoString hides the secret from %#v.
+func (s Secret) GoString() string { return fmt.Sprintf("%q", s.String()) }
+
+// LogValue hides the secret from logs.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }

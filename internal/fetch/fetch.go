@@ -4,8 +4,34 @@ package fetch
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
 	"net/url"
+	"strings"
 	"time"
+
+	"golang.org/x/sync/singleflight"
+)
+
+var (
+	// ErrURL is the refusal of an address before a name is even resolved.
+	ErrURL = errors.New("not a URL this server fetches from")
+	// ErrAddress is the refusal to connect to an address that is not on the public Internet.
+	ErrAddress = errors.New("the address is not a public one")
+	// ErrTooLarge is the refusal of a body over MaxBytes.
+	ErrTooLarge = errors.New("the answer is too large")
+)
+
+const (
+	defaultTimeout  = 5 * time.Second
+	defaultMaxBytes = 512 << 10
+	maxHeaderBytes  = 32 << 10
+	userAgent       = "countersign"
 )
 
 // Options of a Client.
@@ -15,23 +41,122 @@ type Options struct {
 	MaxBytes      int64         // zero: 512 KiB
 }
 
-// Client fetches.
-type Client struct{ o Options }
+// Client fetches. Safe for concurrent use.
+type Client struct {
+	o       Options
+	http    *http.Client
+	flights singleflight.Group
+}
 
 // New makes a Client.
-func New(o Options) *Client { return &Client{o: o} }
+func New(o Options) *Client {
+	if o.Timeout == 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.MaxBytes == 0 {
+		o.MaxBytes = defaultMaxBytes
+	}
+	dialer := &net.Dialer{Timeout: o.Timeout, Control: guard(o.AllowLoopback)}
+	return &Client{o: o, http: &http.Client{
+		// A redirect is an answer like any other: following it would let the far side choose where we connect.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			Proxy:                  nil, // the guard would see the proxy's address, not the target's
+			DialContext:            dialer.DialContext,
+			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+			ForceAttemptHTTP2:      true,
+			MaxResponseHeaderBytes: maxHeaderBytes,
+			MaxIdleConnsPerHost:    2,
+			IdleConnTimeout:        time.Minute,
+		},
+	}}
+}
 
-// Response is a completed answer of any status.
+// Response is a completed answer of any status. Its readers share it.
 type Response struct {
 	Status int
 	Body   []byte
-	MaxAge time.Duration // from Cache-Control; zero if none
+	MaxAge time.Duration // from Cache-Control, less Age; zero if none
 }
 
-// Get fetches a document. http URLs are refused unless loopback is allowed and the host is loopback.
-func (c *Client) Get(ctx context.Context, url string) (*Response, error) { panic("unbuilt") }
+// Get fetches a document. http URLs are refused unless loopback is allowed and the host is loopback. Callers that ask
+// for one URL at a time share one request; it goes on when one of them gives up.
+func (c *Client) Get(ctx context.Context, url string) (*Response, error) {
+	flight := c.flights.DoChan(url, func() (any, error) {
+		return c.exchange(context.WithoutCancel(ctx), http.MethodGet, url, "")
+	})
+	select {
+	case <-ctx.Done():
+		return nil, fmt.Errorf("fetch: %w", ctx.Err())
+	case landed := <-flight:
+		if landed.Err != nil {
+			return nil, landed.Err
+		}
+		return landed.Val.(*Response), nil
+	}
+}
 
 // PostForm posts a form, with optional basic auth left to the caller's form fields.
 func (c *Client) PostForm(ctx context.Context, url string, form url.Values) (*Response, error) {
-	panic("unbuilt")
+	return c.exchange(ctx, http.MethodPost, url, form.Encode())
+}
+
+func (c *Client) exchange(ctx context.Context, method, target, form string) (*Response, error) {
+	u, err := c.checkURL(target)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, u.String(), strings.NewReader(form))
+	if err != nil {
+		return nil, fmt.Errorf("fetch from %s: %w", u.Host, err)
+	}
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("User-Agent", userAgent)
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	answer, err := c.http.Do(r)
+	if err != nil {
+		return nil, fmt.Errorf("fetch from %s: %w", u.Host, withoutURL(err))
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, c.o.MaxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("fetch from %s: read: %w", u.Host, err)
+	}
+	if int64(len(body)) > c.o.MaxBytes {
+		return nil, fmt.Errorf("fetch from %s: %w: over %d bytes", u.Host, ErrTooLarge, c.o.MaxBytes)
+	}
+	return &Response{Status: answer.StatusCode, Body: body, MaxAge: maxAge(answer.Header)}, nil
+}
+
+// withoutURL keeps paths and queries, which may be secret, out of logs.
+func withoutURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
+
+// checkURL wants https, and http for a loopback host where that is allowed.
+func (c *Client) checkURL(target string) (*url.URL, error) {
+	u, err := url.Parse(target)
+	if err != nil || u.Hostname() == "" || u.User != nil {
+		return nil, fmt.Errorf("%w: it is not absolute, or has user information", ErrURL)
+	}
+	if u.Scheme == "https" || u.Scheme == "http" && c.o.AllowLoopback && isLoopback(u.Hostname()) {
+		return u, nil
+	}
+	return nil, fmt.Errorf("%w: %s is not https", ErrURL, u.Hostname())
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
 }

@@ -1,12 +1,16 @@
-// Package grant is the token endpoint without HTTP: a numbered pipeline and one file per grant type.
+// Package grant is the token endpoint without HTTP: a numbered pipeline and one file per grant type. It decides who may
+// use which grant, and which scope and audience a token gets; it knows no provider and writes no row itself.
 package grant
 
 import (
 	"context"
+	"time"
 
 	"github.com/countersign/countersign/internal/clientauth"
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/dpop"
+	"github.com/countersign/countersign/internal/event"
+	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/internal/session"
 	"github.com/countersign/countersign/internal/signin"
 	"github.com/countersign/countersign/internal/store"
@@ -51,11 +55,54 @@ type Service struct {
 	Catalog  func() *domain.Catalog
 	Clients  *clientauth.Service
 	DPoP     *dpop.Verifier
+	Replay   *dpop.Replay // for client_credentials; the other grants spend something that exists only once
 	Sessions *session.Service
 	SignIn   *signin.Service
 	Tokens   *token.Service
 }
 
+// call is a request on its way through the pipeline.
+type call struct {
+	Request
+	now    time.Time
+	client *domain.Client
+	proof  *dpop.Proof // nil without one
+}
+
+// jkt is the thumbprint of the verified proof's key, or "".
+func (c *call) jkt() string {
+	if c.proof == nil {
+		return ""
+	}
+	return c.proof.JKT
+}
+
 // Token answers a token request: (a) authenticate the client, (b) verify a DPoP proof if one came, (c) may this
 // client use this grant, (d) switch.
-func (s *Service) Token(ctx context.Context, r Request) (*Response, error) { panic("unbuilt") }
+func (s *Service) Token(ctx context.Context, r Request) (*Response, error) {
+	// (a)
+	client, err := s.Clients.Client(ctx, r.Credentials)
+	if err != nil {
+		return nil, err
+	}
+	// (b)
+	c := &call{Request: r, now: s.DB.Now(), client: client}
+	c.proof, err = s.prove(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	// (c)
+	if err := mayUse(client, r.GrantType); err != nil {
+		return nil, err
+	}
+	// (d)
+	event.Add(ctx, "grant", r.GrantType)
+	switch r.GrantType {
+	case oauth.GrantRefreshToken:
+		return s.refresh(ctx, c)
+	case oauth.GrantTokenExchange:
+		return s.exchange(ctx, c)
+	default: // mayUse lets nothing else through
+		return s.credentials(ctx, c)
+	}
+}

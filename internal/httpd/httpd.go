@@ -3,9 +3,17 @@
 package httpd
 
 import (
+	"context"
+	"crypto/rand"
 	"log/slog"
 	"net/http"
+	"net/netip"
+	"path"
+	"strings"
 	"time"
+
+	"github.com/countersign/countersign/internal/event"
+	"github.com/countersign/countersign/internal/oauth"
 )
 
 // Route is one line of a door's table.
@@ -14,6 +22,7 @@ type Route struct {
 	Path    string // ServeMux pattern without method
 	Handler http.HandlerFunc
 	CORS    bool // answers browser clients' origins
+	DPoP    bool // every answer, errors too, carries a fresh DPoP-Nonce
 }
 
 // Options of the middleware.
@@ -23,46 +32,193 @@ type Options struct {
 	Host           string                                             // only this Host is answered in dev mode; "" answers any
 	MaxBody        int64                                              // zero: 64 KiB
 	Deadline       time.Duration                                      // zero: 10 s
-	InFlight       int                                                // zero: 512; beyond it requests wait at most 100 ms, then 503
+	InFlight       int                                                // zero: 512; beyond it requests wait at most 100 ms, then 503; negative lifts
 	Origin         func(origin string) bool                           // for CORS routes
-	DPoPNonce      func() string                                      // put on every answer of a route, if set
+	DPoPNonce      func() string                                      // minted for every answer of a DPoP route
 	TrustedProxies []string                                           // CIDRs whose X-Forwarded-For is believed
 }
 
 // Handler builds one listener's handler from the doors' tables. Wrong methods are 405 with Allow, unknown paths 404.
-func Handler(o Options, tables ...[]Route) http.Handler { panic("unbuilt") }
+// It panics on what only a programmer or an unchecked configuration can get wrong: two routes for one method and
+// path, a proxy range that is no CIDR.
+func Handler(o Options, tables ...[]Route) http.Handler {
+	l := &listener{Options: o.withDefaults(), mux: http.NewServeMux()}
+	l.gate = newGate(l.InFlight)
+	for _, cidr := range o.TrustedProxies {
+		l.proxies = append(l.proxies, netip.MustParsePrefix(cidr))
+	}
 
-// Form is a strictly decoded form body (RFC 6749 §3.1, §3.2): application/x-www-form-urlencoded only, nothing in the
-// query, no duplicates except the names allowed to repeat, empty is absent, at most 64 keys.
-type Form struct{ values map[string][]string }
+	places := map[string]*place{}
+	for _, table := range tables {
+		for _, route := range table {
+			p := places[route.Path]
+			if p == nil {
+				p = &place{listener: l, pattern: route.Path}
+				places[route.Path] = p
+				l.mux.Handle(route.Path, p)
+			}
+			p.add(route)
+		}
+	}
+	l.nowhere = &place{listener: l, pattern: "none"}
+	if places["/"] == nil {
+		l.mux.Handle("/", l.nowhere)
+	}
+	return l
+}
 
-// DecodeForm reads the body. The error is an *oauth.Error (or a 413/415 through StatusError).
-func DecodeForm(r *http.Request, repeatable ...string) (Form, error) { panic("unbuilt") }
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = 64 << 10
+	}
+	if o.Deadline == 0 {
+		o.Deadline = 10 * time.Second
+	}
+	if o.InFlight == 0 {
+		o.InFlight = 512
+	}
+	return o
+}
 
-// Get returns the value or "".
-func (f Form) Get(name string) string { panic("unbuilt") }
+// listener is everything one listener serves.
+type listener struct {
+	Options
+	mux     *http.ServeMux
+	gate    *gate
+	proxies []netip.Prefix
+	nowhere *place
+}
 
-// All returns the values of a repeatable field.
-func (f Form) All(name string) []string { panic("unbuilt") }
+// ServeHTTP refuses paths that are not in their shortest form instead of redirecting to it: a redirected POST loses
+// its body, and two spellings of one path are how access rules in front of us are got round.
+func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != path.Clean(r.URL.Path) {
+		l.nowhere.ServeHTTP(w, r)
+		return
+	}
+	l.mux.ServeHTTP(w, r)
+}
 
-// Has tells whether the field was in the body at all, even empty.
-func (f Form) Has(name string) bool { panic("unbuilt") }
+// place is one path of the table with its methods.
+type place struct {
+	*listener
+	pattern string
+	routes  []Route
+	allow   string // for the Allow header
+	cors    bool
+	dpop    bool
+}
 
-// DecodeJSON reads a JSON body strictly into v: unknown and duplicate fields, trailing data and over 32 levels are
-// refused; an empty body leaves v alone if optional.
-func DecodeJSON(r *http.Request, v any, optional bool) error { panic("unbuilt") }
+func (p *place) add(route Route) {
+	if p.route(route.Method) != nil {
+		panic("httpd: two routes for " + route.Method + " " + route.Path)
+	}
+	p.routes = append(p.routes, route)
+	p.cors = p.cors || route.CORS
+	p.dpop = p.dpop || route.DPoP
 
-// WriteJSON writes v with the status.
-func WriteJSON(w http.ResponseWriter, r *http.Request, status int, v any) { panic("unbuilt") }
+	var methods []string
+	for _, r := range p.routes {
+		methods = append(methods, r.Method)
+		if r.Method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+	}
+	if p.cors {
+		methods = append(methods, http.MethodOptions)
+	}
+	p.allow = strings.Join(methods, ", ")
+}
 
-// OAuthError writes RFC 6749 §5.2 JSON; 401 carries WWW-Authenticate: Basic where basic is set.
-func OAuthError(w http.ResponseWriter, r *http.Request, err error, basic bool) { panic("unbuilt") }
+func (p *place) route(method string) *Route {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	for i := range p.routes {
+		if p.routes[i].Method == method {
+			return &p.routes[i]
+		}
+	}
+	return nil
+}
 
-// BearerError writes a resource error: WWW-Authenticate with the scheme, error, max_age and DPoP algs
-// (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3). err nil means no credentials came: no error code.
-func BearerError(w http.ResponseWriter, r *http.Request, err error) { panic("unbuilt") }
+// ServeHTTP takes one request in and out: its event is opened here and written here, whatever happens below.
+func (p *place) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	addr := p.clientAddr(r)
+	x := &exchange{ResponseWriter: w, place: p, began: time.Now()}
+	x.event.ID = rand.Text()
+	x.event.IP = truncated(addr)
 
-// Problem writes problem+json (RFC 9457), for the JSON APIs.
-func Problem(w http.ResponseWriter, r *http.Request, status int, typ, title, detail string) {
-	panic("unbuilt")
+	ctx, cancel := context.WithTimeout(event.With(r.Context(), &x.event), p.Deadline)
+	defer cancel()
+	r = r.WithContext(ctx)
+	r.RemoteAddr = addr.String()
+	defer x.finish(r)
+	p.answer(x, r)
+}
+
+// answer is the way of a request through the middleware.
+func (p *place) answer(x *exchange, r *http.Request) {
+	// 1. what every answer carries
+	p.setHeaders(x)
+	// 2. in dev mode only our own name is answered: a page that rebinds its DNS name to us sends another Host
+	if p.Host != "" && !strings.EqualFold(r.Host, p.Host) {
+		OAuthError(x, r, refuse(http.StatusMisdirectedRequest, "This server answers only to "+p.Host+"."), false)
+		return
+	}
+	// 3. is there such a path; may this origin ask; is there such a method
+	if len(p.routes) == 0 {
+		OAuthError(x, r, refuse(http.StatusNotFound, "There is nothing at this path. The metadata document lists the endpoints."), false)
+		return
+	}
+	if p.cors && p.crossOrigin(x, r) {
+		return
+	}
+	route := p.route(r.Method)
+	if route == nil {
+		x.Header()["Allow"] = []string{p.allow}
+		OAuthError(x, r, refuse(http.StatusMethodNotAllowed, "This endpoint takes "+p.allow+"."), false)
+		return
+	}
+	// 4. the body's cap, before a byte of it is read
+	if r.ContentLength > p.MaxBody {
+		OAuthError(x, r, errTooLarge, false)
+		return
+	}
+	if r.Body != http.NoBody {
+		r.Body = http.MaxBytesReader(x.ResponseWriter, r.Body, p.MaxBody)
+	}
+	// 5. a place among those in flight
+	if !p.gate.enter(r.Context()) {
+		OAuthError(x, r, oauth.Unavailable(errOverload), false)
+		return
+	}
+	defer p.gate.leave()
+	// 6. the door
+	route.Handler(x, r)
+}
+
+// Header values are shared between answers and never changed in place; a handler that sets its own replaces them.
+var (
+	noStore    = []string{"no-store"}
+	noSniff    = []string{"nosniff"}
+	noReferrer = []string{"no-referrer"}
+	noFrames   = []string{"DENY"}
+	noContent  = []string{"default-src 'none'; frame-ancestors 'none'"}
+)
+
+func (p *place) setHeaders(x *exchange) {
+	h := x.Header()
+	h["X-Request-Id"] = []string{x.event.ID}
+	h["Cache-Control"] = noStore
+	h["X-Content-Type-Options"] = noSniff
+	h["Referrer-Policy"] = noReferrer
+	h["X-Frame-Options"] = noFrames
+	h["Content-Security-Policy"] = noContent
+	if p.dpop && p.DPoPNonce != nil {
+		h["Dpop-Nonce"] = []string{p.DPoPNonce()}
+	}
 }

@@ -6,7 +6,9 @@ import (
 	"context"
 	"crypto"
 	"errors"
-	"time"
+	"fmt"
+	"slices"
+	"strings"
 )
 
 // Alg is a JWS algorithm (RFC 7518 §3.1).
@@ -18,6 +20,11 @@ const (
 	RS256 Alg = "RS256"
 	PS256 Alg = "PS256"
 	EdDSA Alg = "EdDSA"
+)
+
+const (
+	defaultMaxBytes = 16 << 10
+	maxKidBytes     = 256
 )
 
 // Policy says what a token must look like before a key is even asked for.
@@ -42,94 +49,92 @@ type KeyFunc func(ctx context.Context, h Header) (crypto.PublicKey, error)
 // ErrToken is wrapped by every refusal of a token itself. Errors of a KeyFunc are passed on as they are.
 var ErrToken = errors.New("token refused")
 
+// ErrSignature is the refusal of a token whose signature does not hold; it wraps ErrToken.
+var ErrSignature = fmt.Errorf("%w: the signature does not hold", ErrToken)
+
 // Verify is the one road: parse, policy, key, signature, then strict claims. No claim is returned unless the
-// signature held.
+// signature held, so that an expired token with a bad signature reads as a bad signature.
 func Verify(ctx context.Context, raw string, p Policy, key KeyFunc) (Claims, Header, error) {
-	panic("unbuilt")
+	c, err := splitCompact(raw, p.MaxBytes)
+	if err != nil {
+		return Claims{}, Header{}, err
+	}
+	h, err := c.readHeader(p)
+	if err != nil {
+		return Claims{}, Header{}, err
+	}
+	k, err := key(ctx, h)
+	if err != nil {
+		return Claims{}, Header{}, err
+	}
+	if err := c.checkSignature(h.Alg, k); err != nil {
+		return Claims{}, Header{}, err
+	}
+	claims, err := c.readClaims()
+	if err != nil {
+		return Claims{}, Header{}, err
+	}
+	return claims, h, nil
 }
 
-// PeekIssuer reads `iss` of an unverified token, to choose among pinned issuers and for nothing else.
-func PeekIssuer(raw string) (string, error) { panic("unbuilt") }
-
-// SigningInputHash is SHA-256 over header.payload: the name of a token whatever its signature bytes.
-func SigningInputHash(raw string) [32]byte { panic("unbuilt") }
-
-// Claims is a strictly read JSON object: names are case-sensitive, a duplicate name was refused.
-type Claims struct{ m map[string]any }
-
-// ParseObject reads one JSON object strictly: no duplicate names, valid UTF-8, no BOM, no trailing data, depth 32 at
-// most. Numbers are kept as json.Number.
-func ParseObject(data []byte) (Claims, error) { panic("unbuilt") }
-
-// String returns a member that must be a JSON string; ok is false if absent; a wrong type is an error.
-func (c Claims) String(name string) (value string, ok bool, err error) { panic("unbuilt") }
-
-// Strings returns a member that is a string or an array of strings.
-func (c Claims) Strings(name string) (values []string, ok bool, err error) { panic("unbuilt") }
-
-// Time returns a NumericDate (RFC 7519 §2): a plain integer or decimal, no exponent, within years 1970 to 9999.
-func (c Claims) Time(name string) (t time.Time, ok bool, err error) { panic("unbuilt") }
-
-// Bool returns a member that is a boolean, or the string "true" or "false" (Apple).
-func (c Claims) Bool(name string) (value, ok bool, err error) { panic("unbuilt") }
-
-// Object returns a member that is an object.
-func (c Claims) Object(name string) (value Claims, ok bool, err error) { panic("unbuilt") }
-
-// Has tells whether the member is there at all.
-func (c Claims) Has(name string) bool { _, ok := c.m[name]; return ok }
-
-// PublicKey is a public JWK.
-type PublicKey struct {
-	Key crypto.PublicKey
-	Kid string
-	Alg Alg // may be empty in a foreign set
-	Use string
+// readHeader reads the protected header and holds it against the policy.
+func (c compact) readHeader(p Policy) (Header, error) {
+	data, err := decodePart("header", c.header)
+	if err != nil {
+		return Header{}, err
+	}
+	members, err := ParseObject(data)
+	if err != nil {
+		return Header{}, refuse("header: %w", err)
+	}
+	// crit: we understand no extension (RFC 7515 §4.1.11), b64 is one (RFC 7797); enc and zip make a JWE.
+	for _, name := range []string{"crit", "b64", "enc", "zip"} {
+		if members.Has(name) {
+			return Header{}, refuse("header has %s", name)
+		}
+	}
+	alg, _, err := members.String("alg")
+	if err != nil || !slices.Contains(p.Algs, Alg(alg)) {
+		return Header{}, refuse("alg is not one of %v", p.Algs)
+	}
+	h := Header{Alg: Alg(alg)}
+	if h.Typ, _, err = members.String("typ"); err != nil || !typMatches(p.Typ, h.Typ) {
+		return Header{}, refuse("typ is not %q", p.Typ)
+	}
+	if h.Kid, _, err = members.String("kid"); err != nil || len(h.Kid) > maxKidBytes {
+		return Header{}, refuse("kid is not a string of at most %d bytes", maxKidBytes)
+	}
+	if members.Has("jwk") {
+		h.JWK, err = headerJWK(members)
+	}
+	return h, err
 }
 
-// Thumbprint is RFC 7638 with SHA-256, base64url.
-func (k *PublicKey) Thumbprint() (string, error) { panic("unbuilt") }
-
-// MarshalJSON writes the public members only, with kid, alg and use.
-func (k *PublicKey) MarshalJSON() ([]byte, error) { panic("unbuilt") }
-
-// ParsePublicJWK reads one JWK; private and symmetric keys are refused.
-func ParsePublicJWK(data []byte) (*PublicKey, error) { panic("unbuilt") }
-
-// ParseSet reads a JWK set; members it cannot use (unknown kty, encryption keys) are skipped, not fatal
-// (RFC 7517 §5). At most 100 keys.
-func ParseSet(data []byte) ([]PublicKey, error) { panic("unbuilt") }
-
-// MarshalSet writes {"keys":[…]}.
-func MarshalSet(keys []PublicKey) ([]byte, error) { panic("unbuilt") }
-
-// Signer signs with one key. It is safe for concurrent use.
-type Signer struct {
-	alg Alg
-	kid string
-	key crypto.Signer
+func headerJWK(members Claims) (*PublicKey, error) {
+	jwk, _, err := members.Object("jwk")
+	if err != nil {
+		return nil, refuse("jwk: %w", err)
+	}
+	k, err := publicKeyFrom(jwk)
+	if err != nil {
+		return nil, refuse("jwk: %w", err)
+	}
+	return k, nil
 }
 
-// NewSigner pairs a private key with its algorithm and kid. ES256 wants P-256, RS256 at least 2048 bits.
-func NewSigner(alg Alg, kid string, key crypto.Signer) (*Signer, error) { panic("unbuilt") }
-
-// Kid returns the key id.
-func (s *Signer) Kid() string { return s.kid }
-
-// Alg returns the algorithm.
-func (s *Signer) Alg() Alg { return s.alg }
-
-// Sign serialises claims (a struct or map) and signs them under the given typ. Extra header members other than
-// alg, kid, typ and, where embedJWK, jwk are never written.
-func (s *Signer) Sign(typ string, claims any) (string, error) { panic("unbuilt") }
-
-// SignWithJWK is Sign with the public key in the header and no kid: a DPoP proof (RFC 9449 §4.2).
-func (s *Signer) SignWithJWK(typ string, claims any) (string, error) { panic("unbuilt") }
-
-// Public returns the public half.
-func (s *Signer) Public() PublicKey {
-	return PublicKey{Key: s.key.Public(), Kid: s.kid, Alg: s.alg, Use: "sig"}
+// typMatches compares media types: case-insensitive, "application/" may be left out (RFC 7515 §4.1.9).
+func typMatches(want, got string) bool {
+	const prefix = "application/"
+	if len(got) > len(prefix) && strings.EqualFold(got[:len(prefix)], prefix) {
+		got = got[len(prefix):]
+	}
+	if want == "" {
+		return got == "" || strings.EqualFold(got, "JWT")
+	}
+	return strings.EqualFold(got, want)
 }
 
-// GenerateKey makes a private key for alg (P-256, or RSA 2048).
-func GenerateKey(alg Alg) (crypto.Signer, error) { panic("unbuilt") }
+// refuse makes an error that wraps ErrToken, and what args wrap.
+func refuse(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrToken}, args...)...)
+}

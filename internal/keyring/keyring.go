@@ -5,38 +5,14 @@ package keyring
 
 import (
 	"context"
-	"crypto"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/countersign/countersign/internal/domain"
-	"github.com/countersign/countersign/internal/jose"
 	"github.com/countersign/countersign/internal/store"
 )
-
-// Purpose separates the keys derived from one data key (HKDF-SHA256 info).
-type Purpose string
-
-// The purposes.
-const (
-	RefreshMAC   Purpose = "refresh-mac"
-	SessionStart Purpose = "session-start"
-	SignInNonce  Purpose = "sign-in-nonce"
-	DPoPNonce    Purpose = "dpop-nonce"
-	Fingerprint  Purpose = "request-fingerprint"
-	APIKeyPepper Purpose = "api-key-pepper"
-	Cursor       Purpose = "cursor"
-	Sealing      Purpose = "sealing"
-)
-
-// Master is the key (and older ones) that wrap everything; it lives outside the database.
-type Master struct{}
-
-// ParseMaster reads a master key file: one key a line, base64url of at least 32 bytes, "#" comments; the first
-// wraps, the others only unwrap. Short and all-equal keys are refused.
-func ParseMaster(file []byte) (*Master, error) { panic("unbuilt") }
-
-// NewMasterLine returns a fresh line for a master key file.
-func NewMasterLine() string { panic("unbuilt") }
 
 // Options of a Ring.
 type Options struct {
@@ -44,55 +20,139 @@ type Options struct {
 	DataPeriod    time.Duration // zero: 90 days
 	PublishAhead  time.Duration // signing keys: zero: 24 h; the very first keys mint at once
 	ReadableAhead time.Duration // data keys: zero: 60 s; the very first mints at once
-	KeepFor       time.Duration // retired data keys and public halves: zero: 400 days data, 25 h signing
+	// KeepFor is how long a retired key is still accepted. Zero: 400 days for data keys, which must be longer than
+	// any session may be idle (every refresh mints under the current key) or any stable token may live; 25 h for
+	// signing keys, which must be longer than any token lives.
+	KeepFor time.Duration
 }
 
-// Ring is the keys of one node. Safe for concurrent use.
-type Ring struct{}
+const (
+	day = 24 * time.Hour
 
-// Open loads the keys and creates the first ones where none are. Two nodes may do so at once.
-func Open(ctx context.Context, db *store.DB, m *Master, o Options) (*Ring, error) { panic("unbuilt") }
+	// reloadEvery bounds how long a dropped key is still accepted anywhere.
+	reloadEvery   = time.Second
+	reloadTimeout = 5 * time.Second
+)
+
+func (o Options) withDefaults() Options {
+	o.SigningPeriod = orDefault(o.SigningPeriod, 90*day)
+	o.DataPeriod = orDefault(o.DataPeriod, 90*day)
+	o.PublishAhead = orDefault(o.PublishAhead, day)
+	o.ReadableAhead = orDefault(o.ReadableAhead, time.Minute)
+	return o
+}
+
+func (o Options) keepData() time.Duration    { return orDefault(o.KeepFor, 400*day) }
+func (o Options) keepSigning() time.Duration { return orDefault(o.KeepFor, 25*time.Hour) }
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
+}
+
+// Ring is the keys of one node. Safe for concurrent use; nothing but loading takes a lock.
+type Ring struct {
+	db     *store.DB
+	master *Master
+	o      Options
+	keys   atomic.Pointer[snapshot]
+
+	loading sync.Mutex // one load at a time; guards what follows
+	triedAt time.Time  // when the last load began
+	loadErr error      // what became of it
+
+	turned atomic.Pointer[error] // what became of the last Turn
+}
+
+// Open loads the keys and creates the first ones where none are. Two nodes may do so at once. Rows that an older
+// line of the master key sealed are brought under the first line.
+//
+// To replace the master key without downtime: give every node the new line as the second, then as the first, then
+// take the old one away.
+func Open(ctx context.Context, db *store.DB, m *Master, o Options) (*Ring, error) {
+	r := &Ring{db: db, master: m, o: o.withDefaults()}
+	r.keys.Store(&snapshot{})
+	if err := r.Reload(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.makeFirst(ctx); err != nil {
+		return nil, fmt.Errorf("make the first keys: %w", err)
+	}
+	if err := r.rewrap(ctx); err != nil {
+		return nil, fmt.Errorf("bring keys under the new master key: %w", err)
+	}
+	return r, nil
+}
 
 // Run reloads every second and keeps the schedule until ctx ends.
-func (r *Ring) Run(ctx context.Context) { panic("unbuilt") }
-
-// Reload reads the keys again now.
-func (r *Ring) Reload(ctx context.Context) error { panic("unbuilt") }
-
-// Current returns the id of the data key that mints now.
-func (r *Ring) Current() uint32 { panic("unbuilt") }
-
-// Key returns the key derived for a purpose from a data key this node knows; never a query.
-func (r *Ring) Key(id uint32, p Purpose) ([]byte, bool) { panic("unbuilt") }
-
-// Find is Key, but an unknown id younger than 60 s is looked up once, at most once a second per node.
-func (r *Ring) Find(ctx context.Context, id uint32, p Purpose) ([]byte, bool, error) {
-	panic("unbuilt")
+func (r *Ring) Run(ctx context.Context) {
+	tick := time.NewTicker(reloadEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			_ = r.Turn(ctx) // kept for Ready
+		}
+	}
 }
 
-// Signer returns the key that signs with alg now.
-func (r *Ring) Signer(alg domain.SigningAlg) (*jose.Signer, error) { panic("unbuilt") }
-
-// PublicKeys returns what /jwks publishes: next, current and recently retired keys, never dropped ones.
-func (r *Ring) PublicKeys() []jose.PublicKey { panic("unbuilt") }
-
-// PublicKey returns one published key; it has the type of accesstoken.KeyFunc.
-func (r *Ring) PublicKey(ctx context.Context, kid string, alg jose.Alg) (crypto.PublicKey, error) {
-	panic("unbuilt")
+// Turn is one round of Run: reload, then make the keys whose time it is.
+func (r *Ring) Turn(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
+	defer cancel()
+	err := r.Reload(ctx)
+	if err == nil {
+		err = r.keepSchedule(ctx)
+	}
+	r.turned.Store(&err)
+	return err
 }
 
-// Seal encrypts with AES-256-GCM under the current data key; aad names the row ("identities/idn_…/refresh").
-func (r *Ring) Seal(aad string, plaintext []byte) ([]byte, error) { panic("unbuilt") }
+// Ready tells what went wrong in the last Turn, for a node that cannot read its keys should get no work.
+func (r *Ring) Ready() error {
+	if err := r.turned.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
 
-// Open decrypts what Seal made for the same aad.
-func (r *Ring) Open(aad string, sealed []byte) ([]byte, error) { panic("unbuilt") }
+// Reload reads the keys again now. Keys it could not open are left out and reported; the others take effect all
+// the same, so that one bad row cannot keep a dropped key alive.
+func (r *Ring) Reload(ctx context.Context) error {
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	return r.load(ctx)
+}
+
+// lookAgain is Reload, but a load of the last second is an answer too: no key mints that young.
+func (r *Ring) lookAgain(ctx context.Context) error {
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	if age := r.db.Now().Sub(r.triedAt); age >= 0 && age < reloadEvery {
+		return r.loadErr
+	}
+	return r.load(ctx)
+}
+
+func (r *Ring) load(ctx context.Context) error {
+	r.triedAt = r.db.Now()
+	rows, err := r.db.Keys(ctx)
+	if err != nil {
+		r.loadErr = fmt.Errorf("read the keys: %w", err)
+		return r.loadErr
+	}
+	next, err := r.build(rows, r.keys.Load())
+	next.loadedAt = r.triedAt
+	r.keys.Store(next)
+	r.loadErr = err
+	return err
+}
 
 // List returns the rows of all keys, newest first.
-func (r *Ring) List(ctx context.Context) ([]domain.Key, error) { panic("unbuilt") }
-
-// Rotate makes the next key of every kind now, on the normal publish-ahead schedule; with now set, signing keys
-// mint as soon as every node can have read them (ReadableAhead).
-func (r *Ring) Rotate(ctx context.Context, now bool, e domain.Event) error { panic("unbuilt") }
-
-// Drop refuses a signing key at once, everywhere within the reload period, and puts its successor in place.
-func (r *Ring) Drop(ctx context.Context, kid string, e domain.Event) error { panic("unbuilt") }
+func (r *Ring) List(ctx context.Context) ([]domain.Key, error) {
+	return r.db.Keys(ctx)
+}

@@ -1,42 +1,47 @@
-// Package signin turns evidence into an account: find, link, create. It owns our sign-in nonces and re-authentication
-// (step-up); accounts are never joined by an e-mail.
+// Package signin turns evidence into an account: find, link, create. It owns our sign-in nonces, re-authentication
+// (step-up) and what a person may change about the own account, and it redeems Apple's authorization codes after the
+// sign-in. An identity is (canonical issuer, subject) and nothing else: accounts are never joined by an e-mail, and a
+// provider that changes an e-mail changes no account.
 package signin
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/event"
 	"github.com/countersign/countersign/internal/keyring"
 	"github.com/countersign/countersign/internal/session"
 	"github.com/countersign/countersign/internal/store"
 	"github.com/countersign/countersign/internal/upstream"
 )
 
-// Service does it. Its fields are set by app.
+// Service does it. Its fields are set by app before the first use; it must not be copied afterwards.
 type Service struct {
 	DB        *store.DB
 	Keys      *keyring.Ring
 	Sessions  *session.Service
 	Providers *upstream.Set
+
+	// Issuer is ours. An id_token of our own is no evidence about anybody (until Native SSO).
+	Issuer string
+	// FailuresPerMinute bounds refused id_tokens per address; zero: 30; negative: no limit.
+	FailuresPerMinute int
+	// GaveUp hears why an Apple code was given up, outside of any request; nil: nobody does.
+	GaveUp func(error)
+
+	once     sync.Once
+	failures failures
+	wake     chan struct{}
 }
 
-// Purpose says what a nonce was asked for; a nonce for one is refused for another.
-type Purpose string
-
-// The purposes.
-const (
-	PurposeSignIn Purpose = "sign_in"
-	PurposeLink   Purpose = "link"
-	PurposeReauth Purpose = "reauth"
-)
-
-// NonceTTL is how long a challenge may be used.
-const NonceTTL = 10 * time.Minute
-
-// Challenge mints a nonce for the client and, if given, the key. Nothing is stored.
-func (s *Service) Challenge(now time.Time, clientID, jkt string, p Purpose) (string, error) {
-	panic("unbuilt")
+// prepare makes what the zero value lacks.
+func (s *Service) prepare() {
+	s.once.Do(func() {
+		s.failures = newFailures(s.FailuresPerMinute)
+		s.wake = make(chan struct{}, 1)
+	})
 }
 
 // Evidence is one id_token with what belongs to it.
@@ -50,7 +55,8 @@ type Evidence struct {
 // Request is one native sign-in.
 type Request struct {
 	Client     *domain.Client
-	JKT        string
+	JKT        string // of the verified proof; "" without one
+	IP         string // whole, for the failure limit; empty: the truncated one of the request event
 	Evidence   Evidence
 	Scope      []string // decided by grant
 	Resources  []string
@@ -65,33 +71,18 @@ type Result struct {
 	Repeated   bool
 }
 
-// Native signs in with a provider's id_token (DESIGN section 4).
-func (s *Service) Native(ctx context.Context, r Request) (*Result, error) { panic("unbuilt") }
-
 // Manage says who asks for a change to an account, and how freshly they proved themselves.
 type Manage struct {
 	Client   *domain.Client
 	Session  *domain.SessionView // live
 	JKT      string
+	IP       string    // as in Request
 	AuthTime time.Time // of the access token; zero: unproven
 	Reauth   *Evidence // a fresh id_token of an identity on the account, nonce asked with purpose reauth
 }
 
-// Link adds an identity. Errors: insufficient_user_authentication with MaxAge; Conflict.
-func (s *Service) Link(ctx context.Context, m Manage, e Evidence) (*domain.Identity, error) {
-	panic("unbuilt")
+// audit starts an audit row with what the request is known by.
+func audit(ctx context.Context, now time.Time, clientID string) domain.Event {
+	e := event.From(ctx)
+	return domain.Event{At: now, ClientID: clientID, RequestID: e.ID, IP: e.IP}
 }
-
-// Unlink removes an identity, never the last.
-func (s *Service) Unlink(ctx context.Context, m Manage, id domain.IdentityID) error { panic("unbuilt") }
-
-// EndSession ends one session of the account; ending one's own needs no fresh proof.
-func (s *Service) EndSession(ctx context.Context, m Manage, id domain.SessionID) error {
-	panic("unbuilt")
-}
-
-// EndOthers ends all sessions of the account but this one.
-func (s *Service) EndOthers(ctx context.Context, m Manage) (int, error) { panic("unbuilt") }
-
-// RunOutbox redeems Apple codes until ctx ends.
-func (s *Service) RunOutbox(ctx context.Context) { panic("unbuilt") }

@@ -20,45 +20,54 @@ var (
 	ErrUnavailable = errors.New("the provider's keys are not available right now")
 )
 
-// Refusal is a verdict with a sentence the app's developer can act on. It wraps ErrToken.
-type Refusal struct{ Description string }
-
-func (r *Refusal) Error() string { return r.Description }
-func (r *Refusal) Unwrap() error { return ErrToken }
-
-// Settings of one provider, from configuration.
-type Settings struct {
-	Name    string
-	Type    string     // google | apple | oidc
-	Issuer  string     // oidc only; google's and apple's are built in
-	Standin string     // base URL of a stand-in, loopback only; replaces hosts of endpoints, not issuers
-	JWKSURI string     // oidc: empty means discovery at the configured issuer, once, lazily
-	Algs    []jose.Alg // oidc: empty means RS256 and ES256
-	// Apple only.
-	TeamID, KeyID string
-	PrivateKeyPEM []byte
+// Refusal is a verdict with a sentence the app's developer can act on. It wraps ErrToken, and what caused it.
+type Refusal struct {
+	Description string
+	cause       error
 }
 
-// Provider verifies tokens of one provider.
-type Provider struct{}
+func (r *Refusal) Error() string {
+	if r.cause != nil {
+		return r.Description + ": " + r.cause.Error()
+	}
+	return r.Description
+}
 
-// New freezes a provider. It fetches nothing yet; Run keeps its keys fresh.
-func New(s Settings, f *fetch.Client, now func() time.Time) (*Provider, error) { panic("unbuilt") }
+// Unwrap returns ErrToken and the cause.
+func (r *Refusal) Unwrap() []error {
+	if r.cause == nil {
+		return []error{ErrToken}
+	}
+	return []error{ErrToken, r.cause}
+}
+
+// Provider verifies tokens of one provider. Safe for concurrent use.
+type Provider struct {
+	name    string
+	issuers []string
+	algs    []jose.Alg
+	keys    *keyCache
+	fetch   *fetch.Client
+	now     func() time.Time
+	apple   *appleClient // nil unless the provider is Apple and we were given its key
+}
 
 // Name returns the configured name.
-func (p *Provider) Name() string { panic("unbuilt") }
+func (p *Provider) Name() string { return p.name }
 
 // Issuers returns the accepted spellings of iss; the first is canonical.
-func (p *Provider) Issuers() []string { panic("unbuilt") }
+func (p *Provider) Issuers() []string { return p.issuers }
 
 // Run fetches keys ahead of their expiry until ctx ends.
-func (p *Provider) Run(ctx context.Context) { panic("unbuilt") }
+func (p *Provider) Run(ctx context.Context) { p.keys.run(ctx) }
 
 // Expect is what the caller demands of a token.
 type Expect struct {
-	Audiences []string
-	AZP       []string // empty: azp is not checked beyond OIDC Core §3.1.3.7
-	Nonce     string   // ours; compared raw, as lowercase hex SHA-256 and as base64url SHA-256
+	Audiences []string // the client ids at the provider; empty accepts nothing
+	// AZP lists the client ids that may have asked for the token. Empty: azp is not checked beyond OIDC Core
+	// §3.1.3.7, so that a Google token for the web client passes whichever app of the project asked for it.
+	AZP   []string
+	Nonce string // ours; compared raw, as lowercase hex SHA-256 and as base64url SHA-256
 	// WithoutNonce accepts a token that carries no nonce, not older than 5 min. It is wrong wherever the
 	// provider's SDK can carry one.
 	WithoutNonce bool
@@ -79,32 +88,45 @@ type Subject struct {
 	IssuedAt      time.Time
 }
 
-// Verify checks the token. Age over 10 min, iat over 60 s ahead, missing exp or sub, foreign audience, wrong nonce
-// are refusals.
+// Verify checks the token (OIDC Core §3.1.3.7). Age over 10 min, iat over 60 s ahead, missing exp or sub, foreign
+// audience, wrong nonce are refusals.
 func (p *Provider) Verify(ctx context.Context, raw string, e Expect) (*Subject, error) {
-	panic("unbuilt")
+	// 1. One of the algorithms this provider signs with, a key it publishes, a signature that holds.
+	t, err := p.open(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	// 2. For one of this client's apps, not long ago.
+	s, err := t.judge(e)
+	if err != nil {
+		return nil, err
+	}
+	// 3. For this very sign-in.
+	if err := t.checkNonce(e); err != nil {
+		return nil, err
+	}
+	if err := t.checkCodeHash(e.ProviderCode); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-// AppleGrant is what Apple gives for an authorization code.
-type AppleGrant struct {
-	RefreshToken string
-	Subject      string
+// token is an id_token whose signature held.
+type token struct {
+	provider *Provider
+	claims   jose.Claims
+	alg      jose.Alg
 }
 
-// RedeemAppleCode redeems Apple's authorization code with a client secret minted for clientID (apple.md §3, §8).
-// ErrToken: Apple refused it for good; ErrUnavailable: try again.
-func (p *Provider) RedeemAppleCode(ctx context.Context, clientID, code string) (*AppleGrant, error) {
-	panic("unbuilt")
+func (p *Provider) open(ctx context.Context, raw string) (*token, error) {
+	claims, h, err := jose.Verify(ctx, raw, jose.Policy{Algs: p.algs}, p.key)
+	switch {
+	case errors.Is(err, jose.ErrSignature):
+		return nil, refuse(err, "The id_token's signature does not hold under the keys of %s. Send the string exactly as the provider's SDK gave it.", p.name)
+	case errors.Is(err, jose.ErrToken):
+		return nil, refuse(err, "The subject_token is not an id_token as %s signs it. Send the string exactly as the provider's SDK gave it.", p.name)
+	case err != nil:
+		return nil, err
+	}
+	return &token{provider: p, claims: claims, alg: h.Alg}, nil
 }
-
-// Set is all configured providers.
-type Set struct{}
-
-// NewSet indexes providers by issuer; two providers with one issuer are an error.
-func NewSet(providers ...*Provider) (*Set, error) { panic("unbuilt") }
-
-// ByIssuer returns the provider with this exact issuer spelling.
-func (s *Set) ByIssuer(iss string) (*Provider, bool) { panic("unbuilt") }
-
-// ByName returns the provider with this name.
-func (s *Set) ByName(name string) (*Provider, bool) { panic("unbuilt") }

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+)
+
+// A ceiling is a bare net/http handler that does the same signatures and verifications as an endpoint of ours, with
+// the standard library's primitives and nothing else: no form rules, no client, no session, no log. It runs as a
+// process of its own, so that it and the server it is held against have the same share of the machine.
+type ceiling struct {
+	key  *ecdsa.PrivateKey
+	idp  *rsa.PublicKey // signs the id_tokens of the sign-in run
+	row  *sql.Stmt      // reads one row by id, for introspection
+	keys sync.Map       // DPoP header segment -> *ecdsa.PublicKey
+}
+
+// serveCeiling is the process behind `bench ceiling`. It prints its address and serves until its input closes.
+func serveCeiling(engineURL, idpKey string) error {
+	der, err := base64.StdEncoding.DecodeString(idpKey)
+	if err != nil {
+		return err
+	}
+	idp, err := x509.ParsePKCS1PublicKey(der)
+	if err != nil {
+		return err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	c := &ceiling{key: key, idp: idp}
+	e, err := openEngine(engineURL)
+	if err != nil {
+		return err
+	}
+	defer e.close()
+	if c.row, err = e.db.Prepare(`SELECT counter FROM bench_rows WHERE id = $1`); err != nil {
+		return err
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /sign", c.sign)
+	mux.HandleFunc("POST /proof-sign", c.proofSign)
+	mux.HandleFunc("POST /sign-in", c.signIn)
+	mux.HandleFunc("POST /introspect", c.introspect)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(l.Addr())
+	srv := &http.Server{Handler: mux} //nolint:gosec // loopback, for the length of a benchmark
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		_ = srv.Shutdown(context.Background())
+	}()
+	if err := srv.Serve(l); err != http.ErrServerClosed {
+		return err
+	}
+	return nil
+}
+
+// claims is a payload of the length of our access tokens'.
+var claims = []byte(`{"iss":"http://localhost:8080","sub":"acc_AAAAAAAAAAAAAAAAAAAAAA","aud":"https://api.example.com",` +
+	`"client_id":"com.example.todo","exp":1700000600,"iat":1700000000,"jti":"AAAAAAAAAAAAAAAAAAAAAA",` +
+	`"scope":"openid offline_access todos.read","sid":"ses_AAAAAAAAAAAAAAAAAAAAAA"}`)
+
+const joseHeader = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCIsImtpZCI6ImFhYWFhYWFhIn0"
+
+func (c *ceiling) mint() (string, error) {
+	input := joseHeader + "." + base64.RawURLEncoding.EncodeToString(claims)
+	sum := sha256.Sum256([]byte(input))
+	r, s, err := ecdsa.Sign(rand.Reader, c.key, sum[:])
+	if err != nil {
+		return "", err
+	}
+	sig := make([]byte, 64)
+	r.FillBytes(sig[:32])
+	s.FillBytes(sig[32:])
+	return input + "." + base64.RawURLEncoding.EncodeToString(sig), nil
+}
+
+// answer mints n tokens and writes them.
+func (c *ceiling) answer(w http.ResponseWriter, n int) {
+	out := map[string]any{"token_type": "Bearer", "expires_in": 300}
+	for i := range n {
+		t, err := c.mint()
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		out[[...]string{"access_token", "id_token"}[i]] = t
+	}
+	writeJSON(w, out)
+}
+
+func writeJSON(w http.ResponseWriter, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(body)
+}
+
+func (c *ceiling) sign(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	c.answer(w, 1)
+}
+
+func (c *ceiling) proofSign(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	if !c.proofHolds(r.Header.Get("DPoP")) {
+		http.Error(w, "bad proof", http.StatusBadRequest)
+		return
+	}
+	c.answer(w, 1)
+}
+
+func (c *ceiling) signIn(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil || !c.proofHolds(r.Header.Get("DPoP")) || !c.idTokenHolds(formValue(string(body), "subject_token")) {
+		http.Error(w, "bad sign-in", http.StatusBadRequest)
+		return
+	}
+	c.answer(w, 2)
+}
+
+func (c *ceiling) introspect(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	input, sig, ok := splitToken(formValue(string(body), "token"))
+	if err != nil || !ok || !verifyES256(&c.key.PublicKey, input, sig) {
+		http.Error(w, "bad token", http.StatusBadRequest)
+		return
+	}
+	var counter int64
+	id := make([]byte, 16)
+	id[0] = sig[0] % benchRows
+	if err := c.row.QueryRowContext(r.Context(), id).Scan(&counter); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	writeJSON(w, map[string]any{
+		"active": true, "counter": counter, "sub": "acc_AAAAAAAAAAAAAAAAAAAAAA", "client_id": "com.example.todo",
+		"scope": "openid offline_access todos.read", "aud": "https://api.example.com", "iss": "http://localhost:8080",
+	})
+}
+
+func formValue(body, name string) string {
+	_, rest, _ := strings.Cut(body, name+"=")
+	v, _, _ := strings.Cut(rest, "&")
+	v, _ = url.QueryUnescape(v)
+	return v
+}
+
+func splitToken(raw string) (input string, sig []byte, ok bool) {
+	i := strings.LastIndexByte(raw, '.')
+	if i < 0 {
+		return "", nil, false
+	}
+	sig, err := base64.RawURLEncoding.DecodeString(raw[i+1:])
+	return raw[:i], sig, err == nil
+}
+
+func verifyES256(key *ecdsa.PublicKey, input string, sig []byte) bool {
+	if len(sig) != 64 {
+		return false
+	}
+	sum := sha256.Sum256([]byte(input))
+	return ecdsa.Verify(key, sum[:], new(big.Int).SetBytes(sig[:32]), new(big.Int).SetBytes(sig[32:]))
+}
+
+func (c *ceiling) idTokenHolds(raw string) bool {
+	input, sig, ok := splitToken(raw)
+	sum := sha256.Sum256([]byte(input))
+	return ok && rsa.VerifyPKCS1v15(c.idp, crypto.SHA256, sum[:], sig) == nil
+}
+
+// proofHolds verifies a DPoP proof's signature with the key it carries, parsed once per key.
+func (c *ceiling) proofHolds(raw string) bool {
+	input, sig, ok := splitToken(raw)
+	if !ok {
+		return false
+	}
+	head, _, _ := strings.Cut(input, ".")
+	if k, ok := c.keys.Load(head); ok {
+		return verifyES256(k.(*ecdsa.PublicKey), input, sig)
+	}
+	data, err := base64.RawURLEncoding.DecodeString(head)
+	if err != nil {
+		return false
+	}
+	var h struct{ JWK struct{ X, Y string } }
+	if err := json.Unmarshal(data, &h); err != nil {
+		return false
+	}
+	x, errX := base64.RawURLEncoding.DecodeString(h.JWK.X)
+	y, errY := base64.RawURLEncoding.DecodeString(h.JWK.Y)
+	if errX != nil || errY != nil {
+		return false
+	}
+	k, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append(append([]byte{4}, x...), y...))
+	if err != nil {
+		return false
+	}
+	c.keys.Store(head, k)
+	return verifyES256(k, input, sig)
+}

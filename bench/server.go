@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// process is a child of the benchmark that is stopped by its own pid.
+type process struct {
+	cmd   *exec.Cmd
+	stdin io.Closer
+}
+
+func (p *process) stop() {
+	_ = p.stdin.Close()
+	_ = p.cmd.Process.Signal(os.Interrupt)
+	done := make(chan struct{})
+	go func() { _ = p.cmd.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(10 * time.Second):
+		_ = p.cmd.Process.Kill()
+		<-done
+	}
+}
+
+// resident is the resident set in MiB (Linux; zero elsewhere).
+func (p *process) resident() float64 {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(data), "VmRSS:")
+	var kb float64
+	_, _ = fmt.Sscan(rest, &kb)
+	return kb / 1024
+}
+
+// target is a running Countersign.
+type target struct {
+	process
+	addr   string // host:port to dial
+	issuer string
+	ready  time.Duration // from start to the first 200 of /readyz
+}
+
+const (
+	resourceSecret = "bench-resource-secret-0123456789abcdef"
+	serviceSecret  = "bench-service-secret-0123456789abcdef0"
+)
+
+func freePort() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String(), nil
+}
+
+const configuration = `issuer: http://localhost:%[1]s
+listen: 127.0.0.1:%[1]s
+admin: {listen: "%[2]s"}
+database: "%[3]s"
+database_max_connections: %[5]d
+master_key_file: ./master.key
+log: {format: json, level: info}
+limits: {refresh_retries_per_minute: -1, refreshes_per_minute: -1}
+providers:
+  - {name: google, type: google, standin: "%[4]s"}
+resources:
+  - {id: todo-api, audience: "https://api.example.com", scopes: [todos.read], secret_file: ./resource.secret}
+clients:
+  - id: com.example.todo
+    type: native
+    dpop: allowed
+    providers: [{name: google, audiences: [web.example], azp: [android.example]}]
+    resources: [todo-api]
+    scopes: [openid, offline_access, todos.read]
+  - {id: nightly, type: service, secret_file: ./service.secret, resources: [todo-api], scopes: [todos.read]}
+`
+
+// lifted is what the configuration above lifts; the report says so.
+const lifted = "limits lifted for the load: refresh_retries_per_minute, refreshes_per_minute"
+
+// startServer writes a configuration into dir and runs the binary on it. Its log goes to a file, as in service.
+func startServer(ctx context.Context, binary, dir, database, standin string, maxConns int) (*target, error) {
+	public, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	admin, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	_, port, _ := net.SplitHostPort(public)
+	files := map[string]string{
+		"countersign.yaml": fmt.Sprintf(configuration, port, admin, database, standin, maxConns),
+		"resource.secret":  resourceSecret, "service.secret": serviceSecret,
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "master.key")); err != nil {
+		if out, err := exec.CommandContext(ctx, binary, "key", "new-master", "--out", filepath.Join(dir, "master.key")).CombinedOutput(); err != nil { //nolint:gosec // our own binary
+			return nil, fmt.Errorf("new-master: %w: %s", err, out)
+		}
+	}
+	log, err := os.Create(filepath.Join(dir, "server.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = log.Close() }()
+	cmd := exec.CommandContext(ctx, binary, "serve", "--config", filepath.Join(dir, "countersign.yaml")) //nolint:gosec // our own binary
+	cmd.Stdout, cmd.Stderr = log, log
+	t := &target{addr: public, issuer: "http://localhost:" + port}
+	t.cmd, t.stdin = cmd, io.NopCloser(nil)
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	if err := waitReady(ctx, "http://"+admin+"/readyz"); err != nil {
+		t.stop()
+		text, _ := os.ReadFile(log.Name())
+		return nil, fmt.Errorf("%w; its log:\n%s", err, text)
+	}
+	t.ready = time.Since(start)
+	return t, nil
+}
+
+// waitReady asks until it is answered 200. It is a measurement, so it asks every two milliseconds.
+func waitReady(ctx context.Context, url string) error {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	client := &http.Client{Timeout: time.Second}
+	for range 10_000 {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		res, err := client.Do(req)
+		if err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		<-tick.C
+	}
+	return fmt.Errorf("%s did not become ready", url)
+}
+
+// startCeiling runs this very program as the bare handler.
+func startCeiling(ctx context.Context, database, idpKey string) (*process, string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, "", err
+	}
+	cmd := exec.CommandContext(ctx, self, "ceiling", database, idpKey) //nolint:gosec // ourselves
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, "", err
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, "", err
+	}
+	p := &process{cmd: cmd, stdin: in}
+	addr, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		p.stop()
+		return nil, "", fmt.Errorf("ceiling: %w", err)
+	}
+	return p, strings.TrimSpace(addr), nil
+}

@@ -1,0 +1,111 @@
+// Command countersign is the authorization server and its command line. It parses, calls package app or the client of
+// the admin API, and prints: nothing is decided here.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/countersign/countersign/internal/config"
+)
+
+// console is what every command gets.
+type console struct {
+	ctx      context.Context
+	out, err io.Writer
+}
+
+// commands is the whole command line.
+type commands struct {
+	Serve   serveCmd   `cmd:"" group:"Run" help:"Serve. Without a configuration file: dev mode, for this machine alone."`
+	Demo    demoCmd    `cmd:"" group:"Run" help:"Play the whole story with stand-in providers, phones and a thief."`
+	Migrate migrateCmd `cmd:"" group:"Run" help:"Bring the database schema up to date. serve does it too."`
+	Config  configCmd  `cmd:"" group:"Set up" help:"Check a configuration."`
+	Key     keyCmd     `cmd:"" group:"Set up" help:"The keys that sign and seal."`
+	APIKey  apiKeyCmd  `cmd:"" group:"Set up" name:"api-key" help:"The keys of the admin API."`
+	Account accountCmd `cmd:"" group:"Operate" help:"People: look them up, disable them."`
+	Session sessionCmd `cmd:"" group:"Operate" help:"Where people are signed in: list, end."`
+	Version versionCmd `cmd:"" group:"Other" help:"Print the version."`
+}
+
+const description = `Countersign is the authorization server for mobile apps.
+
+Start with "countersign demo". Every command explains itself with --help. Secrets come from files or the environment:
+COUNTERSIGN_DATABASE, COUNTERSIGN_MASTER_KEY (each also with _FILE, naming a file that holds the value) and, for the
+commands that speak to a running server, COUNTERSIGN_API_KEY.`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(console{ctx: ctx, out: os.Stdout, err: os.Stderr}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// The exit codes.
+const (
+	exitOK    = 0
+	exitError = 1
+	exitUsage = 2
+)
+
+func run(c console, args []string) int {
+	exited := -1
+	parser, err := kong.New(&commands{},
+		kong.Name("countersign"),
+		kong.Description(description),
+		kong.Writers(c.out, c.err),
+		kong.Exit(func(code int) { exited = code }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+	)
+	if err != nil {
+		return c.fail(err)
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(args)
+	if exited >= 0 { // --help was printed
+		return exited
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(c.err, "countersign: %v\n\"countersign --help\" lists the commands.\n", err)
+		return exitUsage
+	}
+	if err := parsed.Run(&c); err != nil {
+		return c.fail(err)
+	}
+	return exitOK
+}
+
+// fail prints an error the way a person wants to read it.
+func (c console) fail(err error) int {
+	var problems config.Problems
+	if errors.As(err, &problems) {
+		_, _ = fmt.Fprintln(c.err, problems.Error())
+		_, _ = fmt.Fprintf(c.err, "\n%s in the configuration; nothing was started.\n", count(len(problems), "problem"))
+		return exitError
+	}
+	_, _ = fmt.Fprintf(c.err, "countersign: %v\n", err)
+	return exitError
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// configured is embedded by commands that read the configuration.
+type configured struct {
+	Config string `short:"c" env:"COUNTERSIGN_CONFIG" placeholder:"FILE" help:"Configuration file. Without one: dev mode. (${env})"`
+}
+
+func (c configured) load() (*config.Config, error) { return config.Load(c.Config) }

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/countersign/countersign/internal/app"
+)
+
+type serveCmd struct {
+	configured
+	NoMigrate bool `help:"Leave the database schema alone; \"countersign migrate\" is run beforehand."`
+}
+
+// Help is shown below the flags.
+func (serveCmd) Help() string {
+	return `The environment overrides the file: COUNTERSIGN_ISSUER, COUNTERSIGN_LISTEN, COUNTERSIGN_ADMIN_LISTEN,
+COUNTERSIGN_DATABASE, COUNTERSIGN_MASTER_KEY, COUNTERSIGN_TLS_CERT_FILE, COUNTERSIGN_TLS_KEY_FILE,
+COUNTERSIGN_LOG_FORMAT, COUNTERSIGN_LOG_LEVEL. DATABASE and MASTER_KEY also work with _FILE at the end.
+
+The server stops on SIGTERM and SIGINT after it has answered the requests in flight.`
+}
+
+// Run serves until it is told to stop.
+func (s *serveCmd) Run(c *console) error {
+	cfg, err := s.load()
+	if err != nil {
+		return err
+	}
+	a, err := app.New(c.ctx, cfg, app.Options{Stderr: c.err, Banner: c.out, NoMigrate: s.NoMigrate})
+	if err != nil {
+		return err
+	}
+	return a.Run(c.ctx)
+}
+
+type migrateCmd struct{ configured }
+
+// Run migrates and says how far.
+func (m *migrateCmd) Run(c *console) error {
+	cfg, err := m.load()
+	if err != nil {
+		return err
+	}
+	steps, err := app.Migrate(c.ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if steps == 0 {
+		_, err = fmt.Fprintln(c.out, "The database is up to date.")
+		return err
+	}
+	_, err = fmt.Fprintf(c.out, "The database is up to date after %s.\n", count(steps, "step"))
+	return err
+}

@@ -1,0 +1,27 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// writeBanner says what dev mode is and where to go from here. A terminal that is gone stops nothing.
+func writeBanner(w io.Writer, a *App) {
+	c := a.config
+	_, _ = fmt.Fprintf(w, `Countersign in dev mode: for this machine alone, not for real people.
+
+  issuer      %s
+  metadata    %s/.well-known/openid-configuration
+  admin API   %s   (its health: %s/readyz)
+  data        %s, sealed by %s
+
+`, c.Issuer, c.Issuer, a.AdminURL(), a.AdminURL(), strings.TrimPrefix(c.Database, "sqlite:"), c.MasterKeyFile)
+	_, _ = fmt.Fprint(w, `No app is declared yet. Next:
+  countersign demo                          see everything at work, with stand-in Google and Apple
+  countersign serve --config FILE           your own apps and providers; the README shows a file
+  countersign api-key new --name me --scope accounts.read --scope sessions.read
+                                            a key for the admin API
+
+`)
+}

@@ -1,0 +1,156 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/countersign/countersign/internal/accounthttp"
+	"github.com/countersign/countersign/internal/adminhttp"
+	"github.com/countersign/countersign/internal/apikey"
+	"github.com/countersign/countersign/internal/bearer"
+	"github.com/countersign/countersign/internal/clientauth"
+	"github.com/countersign/countersign/internal/config"
+	"github.com/countersign/countersign/internal/dpop"
+	"github.com/countersign/countersign/internal/fetch"
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/keyring"
+	"github.com/countersign/countersign/internal/oauthhttp"
+	"github.com/countersign/countersign/internal/session"
+	"github.com/countersign/countersign/internal/signin"
+	"github.com/countersign/countersign/internal/store"
+	"github.com/countersign/countersign/internal/token"
+	"github.com/countersign/countersign/internal/upstream"
+)
+
+// rememberedProofs bounds the memory of DPoP proofs at our own APIs, to about 25 MB if it is ever full.
+const rememberedProofs = 1 << 18
+
+// openStore opens the database and makes sure that its schema is this release's.
+func openStore(ctx context.Context, c *config.Config, o Options) (*store.DB, error) {
+	db, err := store.Open(ctx, store.Options{URL: c.Database, MaxConns: c.DatabaseMaxConns, Clock: o.Clock})
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	if err := prepareStore(ctx, db, o.NoMigrate); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+func prepareStore(ctx context.Context, db *store.DB, noMigrate bool) error {
+	if !noMigrate {
+		if _, err := db.Migrate(ctx); err != nil {
+			return fmt.Errorf("bring the database schema up to date: %w", err)
+		}
+	}
+	if _, err := db.MeasureClock(ctx); err != nil {
+		return fmt.Errorf("compare clocks with the database: %w", err)
+	}
+	if err := db.Ready(ctx); err != nil {
+		return fmt.Errorf("the database is not ready: %w", err)
+	}
+	return nil
+}
+
+func openRing(ctx context.Context, c *config.Config, db *store.DB, o keyring.Options) (*keyring.Ring, error) {
+	master, err := openMaster(c)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := keyring.Open(ctx, db, master, o)
+	if err != nil {
+		return nil, fmt.Errorf("open the keys: %w", err)
+	}
+	return ring, nil
+}
+
+// openMaster reads the master key; in dev mode it makes one where there is none.
+func openMaster(c *config.Config) (*keyring.Master, error) {
+	if c.MasterKey == "" && c.Dev {
+		err := WriteMasterKey(c.MasterKeyFile)
+		if err != nil && !errors.Is(err, fs.ErrExist) { // a process started beside us may have made it just now
+			return nil, err
+		}
+		data, err := os.ReadFile(c.MasterKeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("read the master key: %w", err)
+		}
+		c.MasterKey = config.Secret(data)
+	}
+	return keyring.ParseMaster([]byte(c.MasterKey))
+}
+
+// build makes the providers and the services that need more than one door.
+func (a *App) build() error {
+	outbound := fetch.New(fetch.Options{AllowLoopback: a.config.AllowLoopback()})
+	for _, s := range a.config.Upstream() {
+		p, err := upstream.New(s, outbound, a.db.Now)
+		if err != nil {
+			return fmt.Errorf("provider %s: %w", s.Name, err)
+		}
+		a.providers = append(a.providers, p)
+	}
+	set, err := upstream.NewSet(a.providers...)
+	if err != nil {
+		return fmt.Errorf("providers: %w", err)
+	}
+	limits := a.config.Limits
+	a.signIn = &signin.Service{
+		DB: a.db, Keys: a.ring, Providers: set, Issuer: a.config.Issuer, FailuresPerMinute: limits.SignInFailuresPerMinute,
+		Sessions: &session.Service{
+			DB: a.db, Keys: a.ring, RetriesPerMinute: limits.RefreshRetriesPerMinute, AdvancesPerMinute: limits.RefreshesPerMinute,
+		},
+		GaveUp: func(err error) { a.log.Warn("an Apple authorization code was given up", "cause", err) },
+	}
+	a.apiKeys = &apikey.Service{DB: a.db, Keys: a.ring}
+	return nil
+}
+
+// doors of the public listener, and what its middleware needs from below them.
+type doors struct {
+	oauth   *oauthhttp.Door
+	account *accounthttp.Door
+	clients *clientauth.Service
+	nonces  *dpop.Nonces
+}
+
+func (a *App) doors() doors {
+	issuer, sessions := a.config.Issuer, a.signIn.Sessions
+	nonces := &dpop.Nonces{
+		Key:     func(id uint32) ([]byte, bool) { return a.ring.Key(id, keyring.DPoPNonce) },
+		Current: a.ring.Current,
+	}
+	proofs, seen := &dpop.Verifier{Nonces: nonces}, dpop.NewReplay(rememberedProofs)
+	clients := &clientauth.Service{
+		Catalog: a.catalog.Load, Failures: clientauth.NewLimiter(a.config.Limits.AuthFailuresPerMinute), Now: a.db.Now,
+	}
+	tokens := &token.Service{Issuer: issuer, DB: a.db, Keys: a.ring, Sessions: sessions}
+	presented := &bearer.Service{Tokens: tokens, DPoP: proofs, Replay: seen}
+	grants := &grant.Service{
+		TokenURL: issuer + "/token", Issuer: issuer, DB: a.db, Catalog: a.catalog.Load, Clients: clients,
+		DPoP: proofs, Replay: seen, Sessions: sessions, SignIn: a.signIn, Tokens: tokens,
+	}
+	return doors{
+		oauth: &oauthhttp.Door{
+			Issuer: issuer, DB: a.db, Keys: a.ring, Clients: clients, Grant: grants, SignIn: a.signIn, Tokens: tokens, Bearer: presented,
+		},
+		account: &accounthttp.Door{Issuer: issuer, DB: a.db, Bearer: presented, SignIn: a.signIn, Catalog: a.catalog.Load},
+		clients: clients,
+		nonces:  nonces,
+	}
+}
+
+func (a *App) adminDoor() *adminhttp.Door {
+	return &adminhttp.Door{DB: a.db, APIKeys: a.apiKeys, Ring: a.ring, Providers: a.signIn.Providers}
+}
+
+// clockEvery and the like are how often the background jobs run.
+const (
+	catalogEvery = time.Second
+	clockEvery   = 30 * time.Second
+	sweepEvery   = 5 * time.Minute
+)

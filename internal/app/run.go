@@ -1,0 +1,166 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// stopWithin bounds how long a stop waits for requests in flight; each has a deadline of 10 s of its own.
+const stopWithin = 15 * time.Second
+
+var errStopping = errors.New("the server is stopping")
+
+// Run serves until ctx ends, then stops in order: no new requests, those in flight are answered, background jobs end,
+// the database closes. It returns nil after such a stop.
+func (a *App) Run(ctx context.Context) error {
+	// Jobs and requests outlive ctx until they are done.
+	background, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopJobs()
+	var jobs sync.WaitGroup
+	a.startJobs(background, &jobs)
+
+	failed := make(chan error, 2)
+	go func() { failed <- serve(a.public, a.publicListener, a.public.TLSConfig) }()
+	go func() { failed <- serve(a.admin, a.adminListener, nil) }()
+	close(a.ready)
+	a.log.Info("serving", "issuer", a.config.Issuer, "public", a.PublicURL(), "admin", a.AdminURL())
+
+	var err error
+	select {
+	case <-ctx.Done():
+		a.log.Info("stopping")
+	case err = <-failed:
+	}
+	a.draining.Store(true)
+	err = errors.Join(err, a.shutdown(ctx))
+	stopJobs()
+	jobs.Wait()
+	return errors.Join(err, a.Close())
+}
+
+// serve serves one listener until it is shut down.
+func serve(s *http.Server, l net.Listener, secure *tls.Config) error {
+	var err error
+	if secure != nil {
+		err = s.ServeTLS(l, "", "")
+	} else {
+		err = s.Serve(l)
+	}
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve %s: %w", l.Addr(), err)
+}
+
+// shutdown lets requests in flight finish: the public ones first, while probes still see that this node is stopping.
+func (a *App) shutdown(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
+	defer cancel()
+	var errs []error
+	for _, s := range []*http.Server{a.public, a.admin} {
+		if err := s.Shutdown(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("stop: %w", err), s.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (a *App) startJobs(ctx context.Context, jobs *sync.WaitGroup) {
+	jobs.Go(func() { a.ring.Run(ctx) })
+	jobs.Go(func() { a.signIn.RunOutbox(ctx) })
+	for _, p := range a.providers {
+		jobs.Go(func() { p.Run(ctx) })
+	}
+	jobs.Go(func() { a.every(ctx, catalogEvery, "read the catalog", a.followCatalog) })
+	jobs.Go(func() { a.every(ctx, clockEvery, "compare clocks with the database", a.measureClock) })
+	jobs.Go(func() { a.every(ctx, sweepEvery, "sweep", a.sweep) })
+}
+
+// every runs a job at intervals until ctx ends. A failure is logged when it begins and when it is over, not every time.
+func (a *App) every(ctx context.Context, interval time.Duration, name string, job func(context.Context) error) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := job(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !failing:
+			a.log.Error("background job fails", "job", name, "cause", err)
+		case err == nil && failing:
+			a.log.Info("background job works again", "job", name)
+		}
+		failing = err != nil
+	}
+}
+
+// jobWithin bounds one round of a background job that asks the database something small.
+const jobWithin = 5 * time.Second
+
+// declare writes what the configuration declares into the database and reads back what holds.
+func (a *App) declare(ctx context.Context) error {
+	if err := a.db.PutCatalog(ctx, a.config.Catalog()); err != nil {
+		return fmt.Errorf("write clients and resources to the database: %w", err)
+	}
+	return a.readCatalog(ctx)
+}
+
+func (a *App) readCatalog(ctx context.Context) error {
+	c, err := a.db.Catalog(ctx)
+	if err != nil {
+		return fmt.Errorf("read clients and resources: %w", err)
+	}
+	a.catalog.Store(c)
+	return nil
+}
+
+// followCatalog reads the catalog again when another node, or the operator, changed it.
+func (a *App) followCatalog(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, jobWithin)
+	defer cancel()
+	version, err := a.db.CatalogVersion(ctx)
+	if err != nil || version == a.catalog.Load().Version {
+		return err
+	}
+	return a.readCatalog(ctx)
+}
+
+func (a *App) measureClock(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, jobWithin)
+	defer cancel()
+	_, err := a.db.MeasureClock(ctx)
+	return err
+}
+
+func (a *App) sweep(ctx context.Context) error {
+	swept, err := a.db.Sweep(ctx, a.db.Now())
+	if err == nil {
+		a.log.Debug("swept", "nonces", swept.Nonces, "sessions", swept.Sessions, "devices", swept.Devices,
+			"events", swept.Events, "keys", swept.Keys, "outbox", swept.Outbox)
+	}
+	return err
+}
+
+func (a *App) notReady(r *http.Request) error {
+	if a.draining.Load() {
+		return errStopping
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+	defer cancel()
+	if err := a.db.Ready(ctx); err != nil {
+		return err
+	}
+	return a.ring.Ready()
+}

@@ -1,0 +1,43 @@
+package clientauth
+
+import (
+	"sync/atomic"
+
+	"github.com/countersign/countersign/internal/domain"
+)
+
+// index finds clients and resources of the current catalog by id. It is rebuilt when the catalog is another one.
+type index struct{ current atomic.Pointer[names] }
+
+type names struct {
+	catalog   *domain.Catalog
+	clients   map[string]*domain.Client
+	resources map[string]*domain.Resource
+	origins   map[string]bool
+}
+
+func (x *index) of(c *domain.Catalog) *names {
+	if n := x.current.Load(); n != nil && n.catalog == c {
+		return n
+	}
+	n := &names{
+		catalog:   c,
+		clients:   make(map[string]*domain.Client, len(c.Clients)),
+		resources: make(map[string]*domain.Resource, len(c.Resources)),
+		origins:   map[string]bool{},
+	}
+	for i := range c.Clients {
+		client := &c.Clients[i]
+		n.clients[client.ID] = client
+		if client.Type == domain.ClientBrowser {
+			for _, origin := range client.Origins {
+				n.origins[origin] = true
+			}
+		}
+	}
+	for i := range c.Resources {
+		n.resources[c.Resources[i].ID] = &c.Resources[i]
+	}
+	x.current.Store(n)
+	return n
+}

@@ -1,0 +1,284 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/countersign/countersign/internal/domain"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// Every file under testdata/refused gets exactly the sentences of its golden file: all problems at once, each with its
+// line and a remedy. KL04 is among them.
+func TestEveryProblemIsToldWithItsLineAndRemedy(t *testing.T) {
+	files, err := filepath.Glob("testdata/refused/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no files: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			_, err := load(file, nil)
+			var problems Problems
+			if !errors.As(err, &problems) {
+				t.Fatalf("want Problems, got %v", err)
+			}
+			for _, p := range problems {
+				if p.Remedy == "" {
+					t.Errorf("no remedy: %s", p)
+				}
+			}
+			golden(t, strings.TrimSuffix(file, ".yaml")+".golden", err.Error()+"\n")
+		})
+	}
+}
+
+func golden(t *testing.T, file, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("run with -update if this is meant (-want +got):\n%s", diff)
+	}
+}
+
+func accepted(t *testing.T, env ...string) *Config {
+	t.Helper()
+	c, err := load("testdata/accepted/full.yaml", env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestAFullFileIsReadAsWritten(t *testing.T) {
+	c := accepted(t)
+	if got, want := c.Database, "sqlite:testdata/accepted/countersign.db"; got != want {
+		t.Errorf("database %q, want %q: relative to the file", got, want)
+	}
+	if c.Clients[0].SessionIdle != 90*24*time.Hour || c.Clients[0].AccessTokenTTL != 5*time.Minute {
+		t.Errorf("durations: %v, %v", c.Clients[0].SessionIdle, c.Clients[0].AccessTokenTTL)
+	}
+	if c.MasterKey == "" || c.Clients[1].Secret == "" || c.Resources[0].Secret == "" {
+		t.Error("a named file was not read")
+	}
+	if strings.HasSuffix(string(c.Clients[1].Secret), "\n") {
+		t.Error("the newline is no part of the secret")
+	}
+	if c.Dev {
+		t.Error("a file is not dev mode")
+	}
+	if !slices.Equal(c.Warnings(), []string{"the issuer is plain http on this machine: fit for trying out, not for real people"}) {
+		t.Errorf("warnings: %q", c.Warnings())
+	}
+}
+
+func TestTheCatalogHoldsHashesOnly(t *testing.T) {
+	cat := accepted(t).Catalog()
+	native, service := cat.Clients[0], cat.Clients[1]
+	if native.AuthMethod != domain.AuthNone || native.DPoP != domain.DPoPAllowed || native.SecretHash != nil {
+		t.Errorf("native: %+v", native)
+	}
+	if service.AuthMethod != domain.AuthSecretBasic || len(service.SecretHash) != 32 {
+		t.Errorf("service: %+v", service)
+	}
+	if len(cat.Resources[0].SecretHash) != 32 || len(native.Providers) != 3 {
+		t.Errorf("catalog: %+v", cat)
+	}
+}
+
+func TestNoSecretIsEverShown(t *testing.T) {
+	c := accepted(t, "COUNTERSIGN_DATABASE=postgres://root:hunter2@db/x?password=hunter3")
+	secrets := []string{"hunter2", "hunter3", string(c.Clients[1].Secret), string(c.Resources[0].Secret), strings.Fields(string(c.MasterKey))[3]}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		for _, value := range []any{c, *c, c.Clients, c.Resources[0], c.MasterKey} {
+			if text := fmt.Sprintf(verb, value); slices.ContainsFunc(secrets, func(s string) bool { return strings.Contains(text, s) }) {
+				t.Errorf("%s of %T shows a secret:\n%s", verb, value, text)
+			}
+		}
+	}
+	if !strings.Contains(c.String(), "com.example.todo") || !strings.Contains(c.String(), "postgres://root:xxxxx@db/x") {
+		t.Errorf("String shows too little:\n%s", c)
+	}
+}
+
+func TestDevModeNeedsNoFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	c, err := load("", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !c.Dev || c.Issuer != "http://localhost:8080" || c.Database != "sqlite:./countersign-dev.db" || c.MasterKey != "" {
+		t.Errorf("%+v", c)
+	}
+	if _, err := load("", environ{"COUNTERSIGN_LISTEN=0.0.0.0:8080"}); err == nil {
+		t.Error("dev mode off loopback was accepted")
+	}
+	if _, err := load("", environ{"COUNTERSIGN_ISSUER=https://login.example.com"}); err == nil {
+		t.Error("dev mode with a public issuer was accepted")
+	}
+}
+
+func TestTheEnvironmentOverridesTheFile(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	key := strings.Fields(string(accepted(t).MasterKey))[3]
+	tests := []struct {
+		name string
+		env  environ
+		ok   func(*Config) bool
+	}{
+		{"a plain variable", environ{"COUNTERSIGN_ADMIN_LISTEN=127.0.0.1:9999"}, func(c *Config) bool { return c.Admin.Listen == "127.0.0.1:9999" }},
+		{"an empty one counts as not set", environ{"COUNTERSIGN_LISTEN="}, func(c *Config) bool { return c.Listen == "127.0.0.1:8080" }},
+		{"the database from a file", environ{"COUNTERSIGN_DATABASE_FILE=" + write("url", "postgres://u@h/d\n")}, func(c *Config) bool { return c.Database == "postgres://u@h/d" }},
+		{"the master key itself", environ{"COUNTERSIGN_MASTER_KEY=" + key}, func(c *Config) bool { return string(c.MasterKey) == key && c.MasterKeyFile == "" }},
+		{"the master key from a file", environ{"COUNTERSIGN_MASTER_KEY_FILE=" + write("key", key+"\n")}, func(c *Config) bool { return string(c.MasterKey) == key+"\n" }},
+		{"what a container platform adds", environ{"COUNTERSIGN_PORT=tcp://10.0.0.1:80", "COUNTERSIGN_SERVICE_HOST=10.0.0.1"}, func(*Config) bool { return true }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if c := accepted(t, tt.env...); !tt.ok(c) {
+				t.Errorf("%+v", c)
+			}
+		})
+	}
+}
+
+func TestABadEnvironmentIsNamed(t *testing.T) {
+	tests := []struct {
+		name, want string
+		env        environ
+	}{
+		{"both twins", "COUNTERSIGN_DATABASE: it is set, and so is COUNTERSIGN_DATABASE_FILE", environ{"COUNTERSIGN_DATABASE=sqlite:x", "COUNTERSIGN_DATABASE_FILE=/x"}},
+		{"a misspelt name", "COUNTERSIGN_DATABSE: there is no such variable\n    -> did you mean COUNTERSIGN_DATABASE?", environ{"COUNTERSIGN_DATABSE=sqlite:x"}},
+		{"a value the file's line has nothing to do with", `COUNTERSIGN_LISTEN: "here" is not an address to listen on`, environ{"COUNTERSIGN_LISTEN=here"}},
+		{"a file that is not there", "COUNTERSIGN_MASTER_KEY_FILE: there is no file /nowhere/key\n    -> make one: countersign key new-master --out /nowhere/key", environ{"COUNTERSIGN_MASTER_KEY_FILE=/nowhere/key"}},
+		{"a short master key", "COUNTERSIGN_MASTER_KEY: master key, line 1: 5 bytes are too short", environ{"COUNTERSIGN_MASTER_KEY=c2hvcnQ"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := load("testdata/accepted/full.yaml", tt.env)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v\nwant it to say %s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestWithoutAFileAtThePathNothingStarts(t *testing.T) {
+	_, err := load("testdata/nowhere.yaml", nil)
+	if err == nil || !strings.Contains(err.Error(), "there is no file testdata/nowhere.yaml") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A Config put together in code has no lines, and is judged all the same.
+func TestValidateJudgesAConfigFromNoFile(t *testing.T) {
+	c := accepted(t)
+	c.src = source{}
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	c.Clients[1].Secret = "short"
+	if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), "clients[1].secret_file: the secret has 5 characters; it needs 32") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestRedirectURIs(t *testing.T) {
+	tests := []struct {
+		uri         string
+		native, web bool
+	}{
+		{"https://app.example.com/callback", true, true},
+		{"https://app.example.com/callback?keep=1", true, true},
+		{"http://127.0.0.1/callback", true, true},
+		{"http://[::1]:7000/callback", true, true},
+		{"http://localhost:3000/callback", true, true},
+		{"com.example.app:/callback", true, false},
+		{"com.example.app://callback", true, false},
+		{"http://127.0.0.1.evil.com/", false, false},
+		{"http://2130706433/", false, false},
+		{"http://0.0.0.0/", false, false},
+		{"https://app.example@evil/", false, false},
+		{"https:evil", false, false},
+		{"https://app.example.com/#", false, false},
+		{"https://app.example.com\\evil", false, false},
+		{"https://app.example.com/\tx", false, false},
+		{" javascript:alert(1)", false, false},
+		{"JavaScript:alert(1)", false, false},
+		{"data:text/html,x", false, false},
+		{"file:///etc/passwd", false, false},
+		{"myapp:/callback", false, false},
+		{"", false, false},
+	}
+	for _, tt := range tests { // AZ04 to AZ10
+		t.Run(tt.uri, func(t *testing.T) {
+			if text, _ := redirectURI(tt.uri, true); (text == "") != tt.native {
+				t.Errorf("native: %q", text)
+			}
+			if text, _ := redirectURI(tt.uri, false); (text == "") != tt.web {
+				t.Errorf("web: %q", text)
+			}
+		})
+	}
+}
+
+func TestDurations(t *testing.T) {
+	for text, want := range map[string]time.Duration{"90d": 90 * 24 * time.Hour, "24h": 24 * time.Hour, "1m30s": 90 * time.Second, "0d": 0} {
+		if got, err := parseDuration(text); err != nil || got != want {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "d", "-1d", "1.5d", "99999999999999d", "36501d", "5", "soon", "1d12h"} {
+		if got, err := parseDuration(text); err == nil {
+			t.Errorf("%q was read as %v", text, got)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	files, _ := filepath.Glob("testdata/*/*.yaml")
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add([]byte("a: &a [*a, *a]\nclients: *a\n"))
+	f.Add([]byte("? [x]\n: y\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d := decoder{src: source{file: "x.yaml", lines: map[string]int{}}}
+		c := defaults()
+		d.decode(data, c)
+		for _, p := range d.problems {
+			if p.Line < 0 || p.Line > bytes.Count(data, []byte("\n"))+bytes.Count(data, []byte("\r"))+2 {
+				t.Errorf("line %d of no such line: %s", p.Line, p)
+			}
+		}
+	})
+}

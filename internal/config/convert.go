@@ -1,0 +1,100 @@
+package config
+
+import (
+	"crypto/sha256"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/jose"
+	"github.com/countersign/countersign/internal/upstream"
+)
+
+// Catalog returns the clients and resources as the store keeps them: secrets only as their SHA-256.
+func (c *Config) Catalog() domain.Catalog {
+	var cat domain.Catalog
+	for i := range c.Clients {
+		cat.Clients = append(cat.Clients, c.Clients[i].domain())
+	}
+	for _, r := range c.Resources {
+		cat.Resources = append(cat.Resources, domain.Resource{
+			ID: r.ID, Audience: r.Audience, Scopes: r.Scopes, SecretHash: r.Secret.hash(),
+		})
+	}
+	return cat
+}
+
+func (c *Client) domain() domain.Client {
+	out := domain.Client{
+		ID: c.ID, Name: c.Name, Type: domain.ClientType(c.Type),
+		DPoP: domain.DPoPAllowed, AuthMethod: domain.AuthNone, SecretHash: c.Secret.hash(),
+		Resources: c.Resources, Scopes: c.Scopes, RedirectURIs: c.RedirectURIs, Origins: c.Origins,
+		AccessTokenTTL: c.AccessTokenTTL, SessionIdle: c.SessionIdle, SessionAbsolute: c.SessionAbsolute,
+		BearerGrace: c.BearerGrace, AccessTokenAlg: domain.SigningAlg(c.AccessTokenAlg), IDTokenAlg: domain.SigningAlg(c.IDTokenAlg),
+	}
+	if c.DPoP != "" {
+		out.DPoP = domain.DPoPPolicy(c.DPoP)
+	}
+	if c.confidential() {
+		out.AuthMethod = domain.AuthSecretBasic
+		if c.AuthMethod != "" {
+			out.AuthMethod = domain.AuthMethod(c.AuthMethod)
+		}
+	}
+	for _, p := range c.Providers {
+		out.Providers = append(out.Providers, domain.ClientProvider{
+			Name: p.Name, Audiences: p.Audiences, AZP: p.AZP, AcceptTokensWithoutNonce: p.DangerouslyAcceptTokensWithoutANonce,
+		})
+	}
+	return out
+}
+
+// hash is SHA-256, enough for the 128 bits Validate asks of a secret; nil for none.
+func (s Secret) hash() []byte {
+	if s == "" {
+		return nil
+	}
+	sum := sha256.Sum256([]byte(s))
+	return sum[:]
+}
+
+// Upstream returns the settings of every provider.
+func (c *Config) Upstream() []upstream.Settings {
+	list := make([]upstream.Settings, len(c.Providers))
+	for i := range c.Providers {
+		list[i] = c.Providers[i].settings()
+	}
+	return list
+}
+
+func (p *Provider) settings() upstream.Settings {
+	s := upstream.Settings{
+		Name: p.Name, Type: p.Type, Issuer: p.Issuer, Standin: p.Standin, JWKSURI: p.JWKSURI,
+		TeamID: p.TeamID, KeyID: p.KeyID, PrivateKeyPEM: []byte(p.PrivateKeyPEM),
+	}
+	for _, alg := range p.Algorithms {
+		s.Algs = append(s.Algs, jose.Alg(alg))
+	}
+	return s
+}
+
+// AllowLoopback tells whether upstream providers may live on this machine: only where nothing of this server can be
+// reached from another, and one is declared there.
+func (c *Config) AllowLoopback() bool {
+	return c.loopbackOnly() && slices.ContainsFunc(c.Providers, func(p Provider) bool {
+		return p.Standin != "" || plainHTTP(p.Issuer) || plainHTTP(p.JWKSURI)
+	})
+}
+
+// AdminURL is where the command line finds the admin API of this configuration on the same machine.
+func (c *Config) AdminURL() string {
+	host, port, err := net.SplitHostPort(c.Admin.Listen)
+	if err != nil {
+		return ""
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || (err == nil && ip.IsUnspecified()) {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}

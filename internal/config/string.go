@@ -1,0 +1,71 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// String is the configuration as YAML with every default filled in and no secret shown.
+func (c Config) String() string {
+	c.Database = redactURL(c.Database)
+	var b bytes.Buffer
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	if err := enc.Encode(c); err != nil {
+		return fmt.Sprintf("configuration that cannot be shown: %v", err)
+	}
+	return b.String()
+}
+
+// GoString hides the secrets from %#v.
+func (c Config) GoString() string { return c.String() }
+
+// LogValue hides the secrets from logs.
+func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
+
+// redactURL hides a database's password, in the URL or among its parameters.
+func redactURL(s string) string {
+	if strings.HasPrefix(s, sqliteScheme) || s == "" {
+		return s
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return hidden
+	}
+	if query := u.Query(); query.Has("password") || query.Has("sslpassword") {
+		u.RawQuery = ""
+	}
+	return u.Redacted()
+}
+
+// Warnings are sentences to log at every start: the configuration is valid, but only fit for trying out, or it
+// leaves a risk that somebody chose.
+func (c *Config) Warnings() []string {
+	var list []string
+	if plainHTTP(c.Issuer) {
+		list = append(list, "the issuer is plain http on this machine: fit for trying out, not for real people")
+	}
+	for _, p := range c.Providers {
+		if p.Standin != "" {
+			list = append(list, fmt.Sprintf("the provider %s is a stand-in at %s: it signs in anybody as anybody", p.Name, p.Standin))
+		}
+	}
+	if !loopbackListener(c.Admin.Listen) {
+		list = append(list, fmt.Sprintf("the admin API listens on %s without TLS: keep it on a private network", c.Admin.Listen))
+	}
+	for _, cl := range c.Clients {
+		for _, p := range cl.Providers {
+			if p.DangerouslyAcceptTokensWithoutANonce {
+				list = append(list, fmt.Sprintf("the client %s accepts id_tokens of %s without a nonce: a stolen one works once within five minutes", cl.ID, p.Name))
+			}
+		}
+	}
+	return list
+}
+
+func plainHTTP(address string) bool { return strings.HasPrefix(address, "http://") }

@@ -1,0 +1,3 @@
+-----BEGIN PRIVATE KEY-----
+AAAA
+-----END PRIVATE KEY-----

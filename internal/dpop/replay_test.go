@@ -1,0 +1,101 @@
+package dpop
+
+import (
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const replayJKT = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"
+
+// DP06
+func TestOneOfFiftyParallelUsesIsTheFirst(t *testing.T) {
+	r := NewReplay(1 << 16)
+	var firsts atomic.Int32
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			if r.First(replayJKT, "jti", now.Add(time.Minute), now) {
+				firsts.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if n := firsts.Load(); n != 1 {
+		t.Errorf("%d uses were the first", n)
+	}
+}
+
+func TestAProofIsRememberedAsLongAsItIsAcceptable(t *testing.T) {
+	r := NewReplay(10)
+	until := now.Add(time.Minute)
+	for _, step := range []struct {
+		name     string
+		jkt, jti string
+		after    time.Duration
+		first    bool
+	}{
+		{"seen first", replayJKT, "a", 0, true},
+		{"again at once", replayJKT, "a", 0, false},
+		{"again in the last moment", replayJKT, "a", time.Minute, false},
+		{"another jti", replayJKT, "b", time.Minute, true},
+		{"the same jti under another key", "another", "a", time.Minute, true},
+		{"after its time", replayJKT, "a", time.Minute + 1, true},
+	} {
+		if got := r.First(step.jkt, step.jti, until, now.Add(step.after)); got != step.first {
+			t.Errorf("%s: first = %v", step.name, got)
+		}
+	}
+}
+
+func TestAFullMemoryRefusesAndForgetsNothing(t *testing.T) {
+	r := NewReplay(100)
+	for i := range 100 {
+		if !r.First(replayJKT, strconv.Itoa(i), now.Add(time.Minute), now) {
+			t.Fatalf("entry %d was refused", i)
+		}
+	}
+	if r.First(replayJKT, "one more", now.Add(time.Minute), now) {
+		t.Error("entry 101 was taken")
+	}
+	if r.First(replayJKT, "0", now.Add(time.Minute), now.Add(time.Second)) {
+		t.Error("a live entry was forgotten")
+	}
+	later := now.Add(2 * time.Minute)
+	if !r.First(replayJKT, "one more", later.Add(time.Minute), later) {
+		t.Error("nothing was swept")
+	}
+	if n := len(r.shards[0].until); n != 1 {
+		t.Errorf("%d entries remain", n)
+	}
+}
+
+// A clock that is set back must not stop the sweeping.
+func TestSweepingGoesOnAfterTheClockWasSetBack(t *testing.T) {
+	r := NewReplay(1)
+	r.First(replayJKT, "a", now.Add(-time.Hour), now)
+	if !r.First(replayJKT, "b", now, now.Add(-30*time.Minute)) {
+		t.Error("the memory is full of an entry long over")
+	}
+}
+
+// DP06: a million distinct jtis take the memory of max entries and no more.
+func TestMemoryIsBounded(t *testing.T) {
+	const limit = 1 << 13
+	r := NewReplay(limit)
+	taken := 0
+	for i := range 1_000_000 {
+		if r.First(replayJKT, strconv.Itoa(i), now.Add(time.Minute), now) {
+			taken++
+		}
+	}
+	held := 0
+	for i := range r.shards {
+		held += len(r.shards[i].until)
+	}
+	if taken != held || held > limit || held < limit*9/10 {
+		t.Errorf("%d taken, %d held, of %d", taken, held, limit)
+	}
+}

@@ -1,0 +1,35 @@
+package grant
+
+import (
+	"context"
+	"errors"
+
+	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/token"
+)
+
+// credentials answers a service that asks for itself (RFC 6749 §4.4). There is no session, so no refresh token and
+// nothing single-use: proofs are remembered, and the database says whether the client still lives.
+func (s *Service) credentials(ctx context.Context, c *call) (*Response, error) {
+	audience, scope, err := s.offer(c.client).service(c.Scope, c.Resource)
+	if err != nil {
+		return nil, err
+	}
+	if c.proof != nil && !s.Replay.First(c.proof.JKT, c.proof.JTI, c.proof.ExpiresAt, c.now) {
+		return nil, oauth.E(oauth.InvalidDPoPProof, "This DPoP proof was used before. Make a new one, with its own jti, for every request.")
+	}
+	minted, err := s.Tokens.MintAccess(c.now, token.Access{Client: c.client, Audience: audience, Scope: scope, JKT: c.jkt()})
+	if err != nil {
+		return nil, err
+	}
+	live, err := s.DB.ClientLive(ctx, c.client.ID)
+	if err != nil {
+		return nil, oauth.Unavailable(err)
+	}
+	if !live {
+		return nil, oauth.E(oauth.InvalidClient, "This client is disabled.").Because(errDisabled)
+	}
+	return respond(minted, scope), nil
+}
+
+var errDisabled = errors.New("the client is disabled or no longer declared")

@@ -1,0 +1,159 @@
+package grant
+
+import (
+	"slices"
+
+	"github.com/countersign/countersign/internal/oauth"
+)
+
+// granted is the ceiling of a session; its first resource is the default audience.
+type granted struct {
+	scope     []string
+	resources []string
+}
+
+// signIn decides what a new session is granted.
+func (o offer) signIn(scopeParam string, resources []string) (granted, error) {
+	scope, err := o.scopeOrDefault(scopeParam)
+	if err != nil {
+		return granted{}, err
+	}
+	owners := o.owners(scope)
+	if len(resources) == 0 {
+		switch len(owners) {
+		case 0:
+			return granted{scope, []string{o.issuer}}, nil
+		case 1:
+			return granted{scope, owners}, nil
+		}
+		return granted{}, oauth.E(oauth.InvalidTarget,
+			"The scopes belong to more than one resource. Name each with resource, which may be repeated; the first is where the access token goes.")
+	}
+	resources = distinct(resources)
+	for _, audience := range resources {
+		if !o.may(audience) {
+			return granted{}, errTarget
+		}
+	}
+	for _, scope := range scope {
+		if owned(scope) && !slices.ContainsFunc(resources, func(audience string) bool { return o.owns(audience, scope) }) {
+			return granted{}, oauth.E(oauth.InvalidScope, "The scope "+scope+" belongs to a resource that was not named.")
+		}
+	}
+	return granted{scope, resources}, nil
+}
+
+// narrow decides audience and scope of one access token within what a session was granted, at refresh.
+func (o offer) narrow(ceiling, resources []string, scopeParam string, named []string) (audience string, scope []string, err error) {
+	scope = ceiling
+	if scopeParam != "" {
+		if scope, err = parse(scopeParam); err != nil {
+			return "", nil, err
+		}
+		for _, s := range scope {
+			if !slices.Contains(ceiling, s) {
+				return "", nil, oauth.E(oauth.InvalidScope, "The scope "+s+" was not granted at sign-in. A refresh can only narrow.")
+			}
+		}
+	}
+	switch named = distinct(named); len(named) {
+	case 0:
+		audience = o.defaultAudience(resources, scopeParam, scope)
+	case 1:
+		audience = named[0]
+	default:
+		return "", nil, oauth.E(oauth.InvalidTarget, "An access token has one audience. Name one resource and refresh again for the next.")
+	}
+	if !slices.Contains(resources, audience) {
+		return "", nil, oauth.E(oauth.InvalidTarget, "This resource was not granted at sign-in.")
+	}
+	if !o.may(audience) {
+		return "", nil, errTarget
+	}
+	return audience, o.within(scope, audience), nil
+}
+
+// defaultAudience is the session's first resource, unless the scopes asked for all belong to another one of it.
+func (o offer) defaultAudience(resources []string, scopeParam string, scope []string) string {
+	if scopeParam != "" {
+		if owners := o.owners(scope); len(owners) == 1 {
+			return owners[0]
+		}
+	}
+	return resources[0]
+}
+
+// service decides audience and scope of a client that asks for itself. Nothing about a person is on offer.
+func (o offer) service(scopeParam string, named []string) (audience string, scope []string, err error) {
+	if scope, err = parse(scopeParam); err != nil {
+		return "", nil, err
+	}
+	for _, s := range scope {
+		if !owned(s) || oauth.AccountScope(s) || !o.knows(s) {
+			return "", nil, errScope(s)
+		}
+	}
+	if audience, err = o.serviceAudience(scope, distinct(named)); err != nil {
+		return "", nil, err
+	}
+	if scopeParam == "" {
+		return audience, o.ownScopes(audience), nil
+	}
+	for _, s := range scope {
+		if !o.owns(audience, s) {
+			return "", nil, oauth.E(oauth.InvalidScope, "The scope "+s+" belongs to another resource than the one named.")
+		}
+	}
+	return audience, scope, nil
+}
+
+func (o offer) serviceAudience(scope, named []string) (string, error) {
+	candidates := named
+	if len(named) == 0 {
+		candidates = o.owners(scope)
+	}
+	if len(candidates) == 0 {
+		for _, r := range o.resources {
+			candidates = append(candidates, r.Audience)
+		}
+	}
+	if len(candidates) != 1 {
+		return "", oauth.E(oauth.InvalidTarget, "An access token has one audience. Name it with one resource.")
+	}
+	if candidates[0] == o.issuer || !o.may(candidates[0]) {
+		return "", errTarget
+	}
+	return candidates[0], nil
+}
+
+// scopeOrDefault parses a sign-in's scope. Omitted it is openid offline_access as far as the client may, never more.
+func (o offer) scopeOrDefault(param string) ([]string, error) {
+	if param == "" {
+		return only([]string{oauth.ScopeOpenID, oauth.ScopeOfflineAccess}, o.allows), nil
+	}
+	scope, err := parse(param)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range scope {
+		if !o.knows(s) {
+			return nil, errScope(s)
+		}
+	}
+	return scope, nil
+}
+
+var errTarget = oauth.E(oauth.InvalidTarget,
+	"This client may not ask for tokens for this resource, or it does not exist. resource is an audience, spelt exactly.")
+
+func errScope(scope string) error {
+	return oauth.E(oauth.InvalidScope, "The scope "+scope+" does not exist or this client may not ask for it.")
+}
+
+func parse(param string) ([]string, error) {
+	scope, ok := oauth.ParseScope(param)
+	if !ok {
+		return nil, oauth.E(oauth.InvalidScope, "scope must be at most 64 names, separated by single spaces.")
+	}
+	return scope, nil
+}

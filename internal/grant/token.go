@@ -1,0 +1,90 @@
+package grant
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/dpop"
+	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/token"
+)
+
+// prove verifies the proof of the request, if one came (RFC 9449 §5). Its jti is not remembered here: at sign-in and
+// refresh a repeated proof is judged as the retry it is.
+func (s *Service) prove(ctx context.Context, c *call) (*dpop.Proof, error) {
+	if len(c.Proofs) == 0 {
+		if c.client.DPoP == domain.DPoPRequired {
+			return nil, oauth.E(oauth.InvalidDPoPProof, "This client must send a proof in the DPoP header of every token request.")
+		}
+		return nil, nil
+	}
+	proof, err := s.DPoP.Verify(ctx, dpop.Request{Proofs: c.Proofs, Method: http.MethodPost, URL: s.TokenURL, Now: c.now})
+	switch {
+	case errors.Is(err, dpop.ErrUseNonce):
+		return nil, oauth.E(oauth.UseDPoPNonce, "Repeat the request with a new proof that carries the nonce of the DPoP-Nonce header.").Because(err)
+	case errors.Is(err, dpop.ErrInvalid):
+		return nil, oauth.E(oauth.InvalidDPoPProof, "This is an "+err.Error()+".").Because(err)
+	case err != nil:
+		return nil, oauth.Unavailable(err)
+	}
+	return proof, nil
+}
+
+// mayUse decides by the client's type which grants it has:
+//
+//	native, browser, web   token exchange (where it lists providers), refresh_token
+//	service                client_credentials
+func mayUse(c *domain.Client, grantType string) error {
+	var may bool
+	switch grantType {
+	case "":
+		return oauth.E(oauth.InvalidRequest, "grant_type is missing.")
+	case oauth.GrantRefreshToken:
+		may = c.Type != domain.ClientService
+	case oauth.GrantTokenExchange:
+		may = c.Type != domain.ClientService && len(c.Providers) > 0
+	case oauth.GrantClientCredentials:
+		may = c.Type == domain.ClientService && c.Confidential()
+	default:
+		return oauth.E(oauth.UnsupportedGrantType, "This server does not know this grant_type. The metadata document lists those it does.")
+	}
+	if !may {
+		return oauth.E(oauth.UnauthorizedClient, "This client may not use this grant_type: its type and its providers decide.")
+	}
+	return nil
+}
+
+// issue mints the access token of a session.
+func (s *Service) issue(c *call, ses *domain.Session, audience string, scope []string) (*Response, error) {
+	minted, err := s.Tokens.MintAccess(c.now, token.Access{
+		Client: c.client, AccountID: ses.AccountID, SessionID: ses.ID,
+		Audience: audience, Scope: scope, JKT: boundTo(ses, c), AuthTime: ses.AuthTime,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return respond(minted, scope), nil
+}
+
+// boundTo is the key an access token of the session gets. A bearer session stays one whatever proof comes: its binding
+// never changes. A confidential client may use a new key each time.
+func boundTo(ses *domain.Session, c *call) string {
+	switch ses.Tier {
+	case domain.TierBound:
+		return ses.JKT
+	case domain.TierStable:
+		return c.jkt()
+	}
+	return ""
+}
+
+func respond(m token.Minted, scope []string) *Response {
+	return &Response{
+		AccessToken: m.Token, TokenType: m.Type, ExpiresIn: int64(m.ExpiresIn.Seconds()), Scope: oauth.JoinScope(scope),
+	}
+}
+
+func offline(ses *domain.Session) bool { return slices.Contains(ses.Scope, oauth.ScopeOfflineAccess) }

@@ -1,0 +1,82 @@
+// Package oauthhttp is the door of the protocol endpoints: it decodes strictly, calls one rule and encodes. What is
+// true of an answer is decided below; what an answer looks like is decided here.
+package oauthhttp
+
+import (
+	"net/http"
+
+	"github.com/countersign/countersign/internal/bearer"
+	"github.com/countersign/countersign/internal/clientauth"
+	"github.com/countersign/countersign/internal/grant"
+	"github.com/countersign/countersign/internal/httpd"
+	"github.com/countersign/countersign/internal/keyring"
+	"github.com/countersign/countersign/internal/signin"
+	"github.com/countersign/countersign/internal/store"
+	"github.com/countersign/countersign/internal/token"
+)
+
+// Door is the protocol endpoints. Its fields are set by app.
+type Door struct {
+	Issuer  string
+	DB      *store.DB
+	Keys    *keyring.Ring
+	Clients *clientauth.Service
+	Grant   *grant.Service
+	SignIn  *signin.Service
+	Tokens  *token.Service
+	Bearer  *bearer.Service
+
+	jwks publishedKeys
+}
+
+// The paths, as metadata names them below the issuer.
+const (
+	pathToken      = "/token"
+	pathChallenge  = "/challenge"
+	pathIntrospect = "/introspect"
+	pathRevoke     = "/revoke"
+	pathUserInfo   = "/userinfo"
+	pathJWKS       = "/jwks"
+	pathOpenID     = "/.well-known/openid-configuration"
+	pathOAuth      = "/.well-known/oauth-authorization-server" // RFC 8414 §3
+	pathHealth     = "/health"
+)
+
+// Routes is the door's table.
+func (d *Door) Routes() []httpd.Route {
+	metadata := d.metadata()
+	return []httpd.Route{
+		{Method: http.MethodPost, Path: pathToken, Handler: d.token, CORS: true, DPoP: true},
+		{Method: http.MethodPost, Path: pathChallenge, Handler: d.challenge, CORS: true, DPoP: true},
+		{Method: http.MethodPost, Path: pathIntrospect, Handler: d.introspect},
+		{Method: http.MethodPost, Path: pathRevoke, Handler: d.revoke, CORS: true},
+		{Method: http.MethodGet, Path: pathUserInfo, Handler: d.userInfo, CORS: true, DPoP: true},
+		{Method: http.MethodPost, Path: pathUserInfo, Handler: d.userInfo, CORS: true, DPoP: true},
+		{Method: http.MethodGet, Path: pathJWKS, Handler: d.keys, CORS: true},
+		{Method: http.MethodGet, Path: pathOpenID, Handler: metadata.serve, CORS: true},
+		{Method: http.MethodGet, Path: pathOAuth, Handler: metadata.serve, CORS: true},
+		{Method: http.MethodGet, Path: pathHealth, Handler: health},
+	}
+}
+
+// credentials hands over what may authenticate the caller, as it came.
+func credentials(r *http.Request, f httpd.Form) clientauth.Credentials {
+	return clientauth.Credentials{
+		Authorization: r.Header["Authorization"],
+		ClientID:      f.Get("client_id"),
+		ClientSecret:  f.Get("client_secret"),
+		HasSecret:     f.Has("client_secret"),
+		HasAssertion:  f.Has("client_assertion") || f.Has("client_assertion_type"),
+		IP:            httpd.LimitKey(r),
+	}
+}
+
+// refuse writes an error of an endpoint that authenticates clients.
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	httpd.OAuthError(w, r, err, true)
+}
+
+// health says that the process answers; whether it is ready is the private listener's to say.
+func health(w http.ResponseWriter, r *http.Request) {
+	httpd.WriteJSON(w, r, http.StatusOK, map[string]string{"status": "ok"})
+}

@@ -1,0 +1,59 @@
+package oauthhttp
+
+import (
+	"net/http"
+
+	"github.com/countersign/countersign/internal/httpd"
+	"github.com/countersign/countersign/internal/oauth"
+)
+
+// introspect is POST /introspect (RFC 7662), for app servers about tokens of their own audience.
+func (d *Door) introspect(w http.ResponseWriter, r *http.Request) {
+	form, err := httpd.DecodeForm(r)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	resource, err := d.Clients.Resource(r.Context(), credentials(r, form))
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	token := form.Get("token")
+	if token == "" {
+		refuse(w, r, errNoToken)
+		return
+	}
+	answer, err := d.Tokens.Introspect(r.Context(), resource, token)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	httpd.WriteJSON(w, r, http.StatusOK, answer)
+}
+
+// revoke is POST /revoke (RFC 7009). token_type_hint is not needed: what a token is can be seen from it.
+func (d *Door) revoke(w http.ResponseWriter, r *http.Request) {
+	form, err := httpd.DecodeForm(r)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	client, err := d.Clients.Client(r.Context(), credentials(r, form))
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	token := form.Get("token")
+	if token == "" {
+		refuse(w, r, errNoToken)
+		return
+	}
+	if err := d.Tokens.Revoke(r.Context(), client, token); err != nil {
+		refuse(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusOK) // RFC 7009 §2.2: the body says nothing
+}
+
+var errNoToken = oauth.E(oauth.InvalidRequest, "token is missing.")

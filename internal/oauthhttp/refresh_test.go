@@ -1,0 +1,90 @@
+package oauthhttp_test
+
+import (
+	"testing"
+)
+
+// RT10 RT11 rfc6749-5.2-04 rfc6749-6-03 rfc6749-6-04 rfc9449-5-03 rfc9449-5-04 rfc9700-2.2.2-01
+func TestWhoMayRefresh(t *testing.T) {
+	h := build(t)
+	phone, thief := h.phone(t), h.phone(t)
+	bound := phone.signIn(t, "app", "pat")["refresh_token"].(string)
+	for _, c := range []struct {
+		name   string
+		ask    func() answer
+		status int
+		error  string
+	}{
+		{"RT11 a bound token without a proof", func() answer { return h.bearerPhone().refresh(t, "app", bound) }, 400, "invalid_dpop_proof"},
+		{"RT11 a bound token with a proof by another key", func() answer { return thief.refresh(t, "app", bound) }, 400, "invalid_grant"},
+		{"RT10 another client", func() answer { return phone.refresh(t, "modest", bound) }, 400, "invalid_grant"},
+		{"an unknown client", func() answer { return phone.refresh(t, "nobody", bound) }, 401, "invalid_client"},
+		{"RT09 a changed token", func() answer { return phone.refresh(t, "app", bound[:20]+"x"+bound[21:]) }, 400, "invalid_grant"},
+		{"and after all that its own phone", func() answer { return phone.refresh(t, "app", bound) }, 200, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := c.ask()
+			if c.status == 200 && a.StatusCode == 200 {
+				return
+			}
+			if !a.failed(t, c.status, c.error) {
+				t.Errorf("%d %s", a.StatusCode, a.body)
+			}
+		})
+	}
+}
+
+// rfc6749-3.2.1-01 rfc6749-6-03 rfc9449-5-05
+func TestAConfidentialClientKeepsItsRefreshToken(t *testing.T) {
+	h := build(t)
+	first, second := h.phone(t), h.phone(t)
+	form := signInAs(t, h, "web")
+	in := post(t, h.url+"/token", form, append(basic("web", secret), first.proof(t, "POST", "/token", "")...)...).json(t)
+	refresh := func(headers ...string) answer {
+		return post(t, h.url+"/token", []string{"grant_type", "refresh_token", "refresh_token", in["refresh_token"].(string)}, headers...)
+	}
+	a := refresh(append(basic("web", secret), second.proof(t, "POST", "/token", "")...)...)
+	got := a.json(t)
+	if a.StatusCode != 200 || got["refresh_token"] != in["refresh_token"] || got["token_type"] != "DPoP" ||
+		claims(t, got["access_token"])["cnf"].(map[string]any)["jkt"] != second.key.JKT() {
+		t.Errorf("by another key: %d %s", a.StatusCode, a.body)
+	}
+	if a := refresh(basic("web", secret)...); a.StatusCode != 200 || a.json(t)["token_type"] != "Bearer" {
+		t.Errorf("without a key: %d %s", a.StatusCode, a.body)
+	}
+	if a := refresh(basic("web", "wrong")...); !a.failed(t, 401, "invalid_client") {
+		t.Errorf("with a wrong secret: %d %s", a.StatusCode, a.body)
+	}
+	named := []string{"grant_type", "refresh_token", "client_id", "web", "refresh_token", in["refresh_token"].(string)}
+	if a := post(t, h.url+"/token", named); !a.failed(t, 401, "invalid_client") {
+		t.Errorf("without its secret: %d %s", a.StatusCode, a.body)
+	}
+}
+
+// signInAs is a sign-in form of a client that authenticates by a header.
+func signInAs(t *testing.T, h *house, client string) []string {
+	t.Helper()
+	nonce := post(t, h.url+"/challenge", nil, basic(client, secret)...).json(t)["nonce"].(string)
+	return h.credentialForm(t, nonce, "pat")
+}
+
+func TestTK13TokensOfAnotherIssuerAreWorthNothing(t *testing.T) {
+	here, there := build(t), build(t)
+	foreign := there.bearerPhone().signIn(t, "app", "pat")
+	phone := here.bearerPhone()
+	if a := phone.refresh(t, "app", foreign["refresh_token"]); !a.failed(t, 400, "invalid_grant") {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	if a := get(t, here.url+"/userinfo", "Authorization", "Bearer "+foreign["access_token"].(string)); !a.failed(t, 401, "invalid_token") {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	form := phone.signInForm(t, "app", "pat")
+	for i := range form {
+		if i > 0 && form[i-1] == "nonce" {
+			form[i] = there.bearerPhone().challenge(t, "app")
+		}
+	}
+	if a := post(t, here.url+"/token", form); !a.failed(t, 400, "invalid_request") {
+		t.Errorf("a nonce of another issuer: %d %s", a.StatusCode, a.body)
+	}
+}

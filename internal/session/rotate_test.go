@@ -1,0 +1,565 @@
+package session
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/event"
+	"github.com/countersign/countersign/internal/keyring"
+	"github.com/countersign/countersign/internal/oauth"
+)
+
+const phoneKey = "jkt-of-the-phone"
+
+func TestEveryRefreshAdvancesTheOneRow(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		for name, a := range map[string]*signedIn{"bound": h.signIn(t, phone, phoneKey), "bearer": h.signIn(t, phone, "")} {
+			before, err := h.db.Rows(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen := map[string]bool{a.token: true}
+			for n := uint32(1); n <= 5; n++ {
+				h.clock.step(time.Hour)
+				r := a.refresh(t)
+				if r.Retry || r.Session.Refresh.Counter != n || seen[a.token] {
+					t.Errorf("%s: refresh %d: retry %v, counter %d, token seen before %v", name, n, r.Retry, r.Session.Refresh.Counter, seen[a.token])
+				}
+				seen[a.token] = true
+				if idle := r.Session.IdleExpiresAt.Sub(h.db.Now()); idle < a.row(t).IdleFor-time.Second {
+					t.Errorf("%s: idle time was not extended: %s", name, idle)
+				}
+			}
+			after, err := h.db.Rows(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for table, n := range after {
+				if n != before[table] {
+					t.Errorf("%s: refreshing changed the rows of %s from %d to %d", name, table, before[table], n)
+				}
+			}
+		}
+	})
+}
+
+func TestAConfidentialClientKeepsItsToken(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		a := h.signIn(t, web, "")
+		first, idle := a.token, a.row(t).IdleExpiresAt
+		for range 3 {
+			h.clock.step(24 * time.Hour)
+			a.jkt = "another key each time"
+			if r := a.refresh(t); r.Retry || r.Session.Refresh.Counter != 0 {
+				t.Errorf("retry %v, counter %d", r.Retry, r.Session.Refresh.Counter)
+			}
+		}
+		if a.token != first {
+			t.Error("the token changed")
+		}
+		if !a.row(t).IdleExpiresAt.After(idle) {
+			t.Error("idle time was not extended")
+		}
+	})
+}
+
+// RT01
+func TestAnOldTokenEndsTheSession(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		for name, jkt := range map[string]string{"bearer": "", "bound": phoneKey} {
+			a := h.signIn(t, phone, jkt)
+			old := a.token
+			a.refresh(t)
+			h.clock.step(time.Minute)
+			a.refresh(t)
+			h.clock.step(time.Minute)
+
+			ev := &event.Event{ID: "req-1"}
+			_, err := h.s.Rotate(event.With(t.Context(), ev), a.presents(old))
+			wantCode(t, err, oauth.InvalidGrant)
+			a.ended(t, domain.EndedByReuse)
+			if !hasField(ev, "security", "refresh.reuse") {
+				t.Errorf("%s: the event says %v", name, ev.Attrs())
+			}
+			_, err = a.use(a.token)
+			wantCode(t, err, oauth.InvalidGrant) // the successor is dead too
+
+			rows, err := h.db.Events(t.Context(), domain.AccountID{}, a.id, 10)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(rows) == 0 || rows[0].Action != "session.end" || rows[0].Reason != "reuse" || rows[0].RequestID != "req-1" {
+				t.Errorf("%s: audit trail %+v", name, rows)
+			}
+		}
+	})
+}
+
+func hasField(e *event.Event, key, value string) bool {
+	for _, a := range e.Attrs() {
+		if a.Key == key && a.Value.String() == value {
+			return true
+		}
+	}
+	return false
+}
+
+// RT02
+func TestAHundredAtOnceGetOneSuccessor(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		for _, jkt := range []string{"", phoneKey} {
+			a := h.signIn(t, phone, jkt)
+			tokens, errs := make([]RefreshToken, 100), make([]error, 100)
+			var all sync.WaitGroup
+			for i := range tokens {
+				all.Go(func() {
+					r, err := a.use(a.token)
+					if errs[i] = err; err == nil {
+						tokens[i] = r.Token
+					}
+				})
+			}
+			all.Wait()
+			for i, err := range errs {
+				if err != nil || tokens[i] != tokens[0] {
+					t.Fatalf("call %d: same token %v, error %v", i, tokens[i] == tokens[0], err)
+				}
+			}
+			if c := a.row(t).Refresh.Counter; c != 1 {
+				t.Errorf("counter %d", c)
+			}
+		}
+	})
+}
+
+// RT03
+func TestALostAnswerIsGivenAgain(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		for _, c := range []struct {
+			name   string
+			client *domain.Client
+			jkt    string
+			after  time.Duration
+			ok     bool
+		}{
+			{"bound, 1 s", phone, phoneKey, time.Second, true},
+			{"bound, 55 s", phone, phoneKey, 55 * time.Second, true},
+			{"bound, 8 h", phone, phoneKey, 8 * time.Hour, true},
+			{"bound, 30 d", phone, phoneKey, 30 * 24 * time.Hour, true},
+			{"native bearer, 1 s", phone, "", time.Second, true},
+			{"native bearer, 8 h", phone, "", 8 * time.Hour, true},
+			{"native bearer, 30 d", phone, "", 30 * 24 * time.Hour, false},
+			{"browser bearer, 55 s", browser, "", 55 * time.Second, true},
+			{"browser bearer, 8 h", browser, "", 8 * time.Hour, false},
+		} {
+			a := h.signIn(t, c.client, c.jkt)
+			parent := a.token
+			a.refresh(t)
+			expires := a.row(t).IdleExpiresAt
+			h.clock.step(c.after)
+			r, err := a.use(parent)
+			if !c.ok {
+				wantCode(t, err, oauth.InvalidGrant)
+				a.ended(t, domain.EndedByReuse)
+				continue
+			}
+			if err != nil || !r.Retry || string(r.Token) != a.token {
+				t.Errorf("%s: %+v, error %v", c.name, r, err)
+			}
+			if !a.row(t).IdleExpiresAt.Equal(expires) {
+				t.Errorf("%s: the retry extended the idle time (RT14)", c.name)
+			}
+		}
+	})
+}
+
+// RT04
+func TestThreeLateGenerationsInARowEndABearerSession(t *testing.T) {
+	lateGeneration := func(t *testing.T, h *house, a *signedIn) error {
+		parent := a.token
+		a.refresh(t)
+		h.clock.step(time.Minute)
+		_, err := a.use(parent)
+		return err
+	}
+	onBothEngines(t, func(t *testing.T, h *house) {
+		a := h.signIn(t, phone, "")
+		for n := range 2 {
+			if err := lateGeneration(t, h, a); err != nil {
+				t.Fatalf("late generation %d: %v", n+1, err)
+			}
+		}
+		wantCode(t, lateGeneration(t, h, a), oauth.InvalidGrant)
+		a.ended(t, domain.EndedByReuse)
+
+		b := h.signIn(t, phone, "")
+		for range 4 { // a generation without a late retry starts the count anew
+			for range 2 {
+				if err := lateGeneration(t, h, b); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b.refresh(t)
+			h.clock.step(time.Minute)
+		}
+		b.ended(t, "")
+	})
+}
+
+// RT06
+func TestADelayedDuplicateIsNoReuse(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		for _, jkt := range []string{"", phoneKey} {
+			a := h.signIn(t, phone, jkt)
+			delayed := a.token
+			a.refresh(t)
+			h.clock.step(4 * time.Second)
+			a.refresh(t)
+			h.clock.step(4 * time.Second)
+			a.untouched(t, func() {
+				_, err := a.use(delayed)
+				wantCode(t, err, oauth.TemporarilyUnavailable)
+			})
+			a.refresh(t)
+		}
+	})
+}
+
+// I4: an hour-old token is retried, the answer used, and a copy of the retry comes last.
+func TestACopyOfARetryDoesNotEndABoundSession(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		a := h.signIn(t, phone, phoneKey)
+		lost := a.token
+		if _, err := a.use(lost); err != nil { // the answer is lost
+			t.Fatal(err)
+		}
+		h.clock.step(time.Hour)
+		a.refresh(t)
+		a.refresh(t)
+		h.clock.step(3 * time.Second)
+		a.untouched(t, func() {
+			_, err := a.use(lost)
+			wantCode(t, err, oauth.TemporarilyUnavailable)
+		})
+		a.refresh(t)
+	})
+}
+
+// RT07
+func TestAThiefInLockStepIsFoundOut(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		for _, c := range []struct {
+			name   string
+			client *domain.Client
+			within int // foreign uses
+		}{
+			{"grace of 60 s", browser, 1},
+			{"grace of 24 h", phone, 3},
+		} {
+			a := h.signIn(t, c.client, "")
+			thief := a.token
+			uses := 0
+			for range 60 {
+				a.refresh(t)
+				h.clock.step(15 * time.Minute)
+				uses++
+				r, err := a.use(thief)
+				if err != nil {
+					break
+				}
+				thief = string(r.Token)
+			}
+			a.ended(t, domain.EndedByReuse)
+			if uses > c.within {
+				t.Errorf("%s: found out at foreign use %d, want %d", c.name, uses, c.within)
+			}
+		}
+
+		a := h.signIn(t, phone, phoneKey)
+		for range 60 {
+			stolen := a.token
+			a.refresh(t)
+			h.clock.step(15 * time.Minute)
+			a.untouched(t, func() {
+				for _, jkt := range []string{"", "jkt of the thief"} {
+					if r, err := h.s.Rotate(t.Context(), Presented{Client: phone, Token: stolen, JKT: jkt}); err == nil {
+						t.Fatalf("the thief got %v", r.Session.ID)
+					}
+				}
+			})
+		}
+	})
+}
+
+// RT08
+func TestACounterAheadChangesNothingAndRaisesAnAlarm(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		a := h.signIn(t, phone, phoneKey)
+		ahead, _, _ := parse(a.token)
+		ahead.counter = 5
+		key, _ := h.keys.Key(ahead.keyID, keyring.RefreshMAC)
+		ev := &event.Event{}
+		a.untouched(t, func() {
+			_, err := h.s.Rotate(event.With(t.Context(), ev), a.presents(string(ahead.mint(key))))
+			wantCode(t, err, oauth.TemporarilyUnavailable)
+		})
+		if !hasField(ev, "alarm", "refresh.counter_ahead") {
+			t.Errorf("no alarm: %v", ev.Attrs())
+		}
+		a.refresh(t)
+	})
+}
+
+func TestAWrongSecretUnderOurMACRaisesAnAlarm(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		a := h.signIn(t, phone, "")
+		forged, _, _ := parse(a.token)
+		forged.secret[0] ^= 1
+		key, _ := h.keys.Key(forged.keyID, keyring.RefreshMAC)
+		ev := &event.Event{}
+		a.untouched(t, func() {
+			_, err := h.s.Rotate(event.With(t.Context(), ev), a.presents(string(forged.mint(key))))
+			wantCode(t, err, oauth.InvalidGrant)
+			_, ok, err := h.s.Authentic(t.Context(), string(forged.mint(key)))
+			if ok || err != nil {
+				t.Errorf("authentic %v, error %v", ok, err)
+			}
+		})
+		if !hasField(ev, "alarm", "refresh.wrong_secret") {
+			t.Errorf("no alarm: %v", ev.Attrs())
+		}
+	})
+}
+
+// RT09: with the database gone, whatever needs no query is still judged.
+func TestForgedTokensCostNoQuery(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		a := h.signIn(t, phone, "")
+		h.rotateDataKey(t) // the key of the token is old by now
+		if err := h.db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		_, err := a.use(a.token)
+		wantCode(t, err, oauth.TemporarilyUnavailable) // TK14: never invalid_grant
+
+		for i := range a.token {
+			damaged := []byte(a.token)
+			damaged[i] ^= 4
+			_, err := a.use(string(damaged))
+			wantCode(t, err, oauth.InvalidGrant)
+		}
+		otherKid, mac, _ := parse(a.token)
+		for _, id := range []uint32{0, 1, otherKid.keyID - 4, otherKid.keyID + 1, 1<<32 - 1} {
+			forged := otherKid
+			forged.keyID = id
+			_, err := a.use(string(forged.mint(mac[:])))
+			wantCode(t, err, oauth.InvalidGrant)
+		}
+		_, err = a.use(strings.Repeat("cs_rt_", 1000))
+		wantCode(t, err, oauth.InvalidGrant)
+	})
+}
+
+// RT10, RT11, RT12
+func TestATokenInOtherHands(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		bound, bearer := h.signIn(t, phone, phoneKey), h.signIn(t, phone, "")
+		for _, c := range []struct {
+			name string
+			a    *signedIn
+			by   Presented
+			want oauth.Code
+		}{
+			{"RT10: another public client", bearer, Presented{Client: browser}, oauth.InvalidGrant},
+			{"RT10: a confidential client", bearer, Presented{Client: web}, oauth.InvalidGrant},
+			{"RT10: another client with the right key", bound, Presented{Client: browser, JKT: phoneKey}, oauth.InvalidGrant},
+			{"RT11: no proof", bound, Presented{Client: phone}, oauth.InvalidDPoPProof},
+			{"RT11: another key", bound, Presented{Client: phone, JKT: "other"}, oauth.InvalidGrant},
+		} {
+			c.by.Token = c.a.token
+			c.a.untouched(t, func() {
+				_, err := h.s.Rotate(t.Context(), c.by)
+				if err == nil {
+					t.Errorf("%s: answered", c.name)
+				}
+				wantCode(t, err, c.want)
+			})
+		}
+
+		// RT12: the proof of a bearer session's holder binds nothing.
+		bearer.jkt = "a key"
+		if r := bearer.refresh(t); r.Session.JKT != "" || r.Session.Tier != domain.TierBearer {
+			t.Errorf("the session is %s and bound to %q", r.Session.Tier, r.Session.JKT)
+		}
+		bearer.jkt = "another key"
+		bearer.refresh(t)
+	})
+}
+
+// RT14
+func TestSessionsEndByTime(t *testing.T) {
+	const day = 24 * time.Hour
+	onBothEngines(t, func(t *testing.T, h *house) {
+		for _, c := range []struct {
+			name        string
+			client      *domain.Client
+			jkt         string
+			every, upTo time.Duration // refreshed so often, and alive so long
+		}{
+			{"bound, every 89 days, for ever", phone, phoneKey, 89 * day, 890 * day},
+			{"bound, idle for 90 days", phone, phoneKey, 90 * day, 0},
+			{"native bearer, monthly, for a year", phone, "", 30 * day, 360 * day},
+			{"native bearer, idle for 60 days", phone, "", 60 * day, 0},
+			{"browser, every ten days, for thirty", browser, "", 10 * day, 20 * day},
+			{"browser, idle for 14 days", browser, "", 14 * day, 0},
+		} {
+			a := h.signIn(t, c.client, c.jkt)
+			for lived := c.every; lived <= c.upTo; lived += c.every {
+				h.clock.step(c.every)
+				a.refresh(t)
+			}
+			if c.jkt != "" && c.upTo > 0 {
+				continue
+			}
+			h.clock.step(c.every)
+			_, err := a.use(a.token)
+			if err == nil {
+				t.Errorf("%s: it still lives", c.name)
+			}
+			wantCode(t, err, oauth.InvalidGrant)
+		}
+	})
+}
+
+// RT15, IR06
+func TestWhatASessionHangsOnMustLive(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		ctx := t.Context()
+		for _, c := range []struct {
+			name string
+			end  func(a *signedIn) error
+		}{
+			{"account disabled", func(a *signedIn) error {
+				_, err := h.db.SetAccountState(ctx, a.account, domain.AccountDisabled, domain.Event{At: h.db.Now()})
+				return err
+			}},
+			{"signed out", func(a *signedIn) error { return h.s.End(ctx, a.id, domain.EndedBySignOut) }},
+			{"ended twice", func(a *signedIn) error {
+				if err := h.s.End(ctx, a.id, domain.EndedByUser); err != nil {
+					return err
+				}
+				return h.s.End(ctx, a.id, domain.EndedByAdmin)
+			}},
+			{"client disabled", func(*signedIn) error {
+				return h.db.SetClientDisabled(ctx, phone.ID, true, domain.Event{At: h.db.Now()})
+			}},
+		} {
+			a := h.signIn(t, phone, phoneKey)
+			parent := a.token
+			a.refresh(t)
+			if err := c.end(a); err != nil {
+				t.Fatalf("%s: %v", c.name, err)
+			}
+			for _, token := range []string{a.token, parent} {
+				a.untouched(t, func() {
+					_, err := a.use(token)
+					if err == nil {
+						t.Errorf("%s: answered", c.name)
+					}
+					wantCode(t, err, oauth.InvalidGrant)
+				})
+			}
+		}
+	})
+}
+
+// RT17, RT20
+func TestARetryIsAnsweredAcrossRestartsAndKeys(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		bound, bearer := h.signIn(t, phone, phoneKey), h.signIn(t, phone, "")
+		parent, old := bound.token, bearer.token
+		for _, a := range []*signedIn{bound, bearer} {
+			a.refresh(t)
+		}
+		h.rotateDataKey(t)
+		h.restart(t)
+		h.rotateDataKey(t)
+		if r, err := bound.use(parent); err != nil || string(r.Token) != bound.token {
+			t.Errorf("the retry under new keys: same token %v, error %v", err == nil && string(r.Token) == bound.token, err)
+		}
+		was, _, _ := parse(bound.token)
+		bound.refresh(t)
+		if is, _, _ := parse(bound.token); is.keyID == was.keyID || is.secret != was.secret || is.counter != was.counter+1 {
+			t.Errorf("the next token: key %d after %d, counter %d after %d", is.keyID, was.keyID, is.counter, was.counter)
+		}
+
+		bearer.refresh(t)
+		h.clock.step(time.Minute)
+		h.restart(t)
+		_, err := bearer.use(old)
+		wantCode(t, err, oauth.InvalidGrant)
+		bearer.ended(t, domain.EndedByReuse)
+	})
+}
+
+// RT19
+func TestRetriesAreLimited(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		a := h.signIn(t, phone, phoneKey)
+		parent := a.token
+		a.refresh(t)
+		for range 50 { // prompt ones do not count
+			if _, err := a.use(parent); err != nil {
+				t.Fatal(err)
+			}
+		}
+		h.clock.step(2 * time.Second)
+		for i := range 10 {
+			if _, err := a.use(parent); err != nil {
+				t.Fatalf("retry %d: %v", i+1, err)
+			}
+		}
+		a.untouched(t, func() {
+			_, err := a.use(parent)
+			wantCode(t, err, oauth.TooManyRequests)
+		})
+		h.clock.step(time.Minute)
+		if _, err := a.use(parent); err != nil {
+			t.Errorf("a minute later: %v", err)
+		}
+		a.refresh(t)
+	})
+}
+
+func TestRefreshesAreLimited(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		a := h.signIn(t, phone, phoneKey)
+		for range 60 {
+			a.refresh(t)
+		}
+		a.untouched(t, func() {
+			_, err := a.use(a.token)
+			wantCode(t, err, oauth.TooManyRequests)
+		})
+		h.clock.step(2 * time.Second)
+		a.refresh(t)
+	})
+}
+
+// TK14: a caller who is gone before the update leaves nothing behind.
+func TestACallerWhoIsGoneChangesNothing(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		a := h.signIn(t, phone, phoneKey)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		a.untouched(t, func() {
+			_, err := h.s.Rotate(ctx, a.presents(a.token))
+			wantCode(t, err, oauth.TemporarilyUnavailable)
+		})
+		a.refresh(t)
+	})
+}

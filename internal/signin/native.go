@@ -1,0 +1,142 @@
+package signin
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"time"
+
+	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/keyring"
+	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/session"
+	"github.com/countersign/countersign/internal/store"
+)
+
+// errNoKey means that this node lacks a data key it just named itself.
+var errNoKey = errors.New("data key missing from the ring")
+
+// Native signs in with a provider's id_token (DESIGN section 4). The same request once more within 60 s, by the same
+// DPoP key, returns the same session and the same refresh token: its answer may have been lost.
+func (s *Service) Native(ctx context.Context, r Request) (*Result, error) {
+	now := s.DB.Now()
+	// 1. What the app made up.
+	if err := checkDeviceName(r.DeviceName); err != nil {
+		return nil, err
+	}
+	// 2. What the provider says.
+	by := caller{Client: r.Client, JKT: r.JKT, IP: r.IP}
+	who, err := s.prove(ctx, now, by, r.Evidence, PurposeSignIn)
+	if err != nil {
+		return nil, err
+	}
+	// 3. The session that would start.
+	start := r.start(who)
+	row, refresh, err := s.Sessions.Prepare(now, start)
+	if err != nil {
+		return nil, err
+	}
+	// 4. One transaction: the nonce, the account, the identity, the device, the session, the outbox.
+	write, err := s.write(ctx, now, r, who, row)
+	if err != nil {
+		return nil, err
+	}
+	done, err := s.DB.SignIn(ctx, write)
+	if err != nil {
+		return nil, oauth.Unavailable(err)
+	}
+	// 5. The verdict.
+	switch done.Verdict {
+	case store.SignedIn:
+		s.wakeOutbox(write.Outbox)
+		return &Result{Session: done.Session, Refresh: refresh, NewAccount: done.NewAccount}, nil
+	case store.SignInRepeated:
+		if refresh, err = s.Sessions.Again(done.Session, done.KeyID, start); err != nil {
+			return nil, err
+		}
+		return &Result{Session: done.Session, Refresh: refresh, Repeated: true}, nil
+	}
+	return nil, s.refuse(ctx, now, by, who, done.Verdict)
+}
+
+// start is what the session needs to know. Its secret is derived only where the request may be repeated.
+func (r *Request) start(who *proven) session.Start {
+	st := session.Start{
+		Client: r.Client, JKT: r.JKT, Scope: r.Scope, Resources: r.Resources,
+		DeviceName: r.DeviceName, AuthTime: who.subject.AuthTime,
+	}
+	if r.repeatable() {
+		st.SubjectToken, st.Nonce = r.Evidence.SubjectToken, r.Evidence.Nonce
+	}
+	return st
+}
+
+// repeatable tells whether only the caller can send this request again: without a key, whoever saw it could.
+func (r *Request) repeatable() bool { return r.JKT != "" && r.Evidence.Nonce != "" }
+
+// write gathers everything the sign-in may write.
+func (s *Service) write(ctx context.Context, now time.Time, r Request, who *proven, row domain.Session) (store.SignIn, error) {
+	nonce := who.nonce
+	if r.repeatable() {
+		// The fingerprint hangs on the key of the nonce, which a repeat carries again; the row names the key of the
+		// session's secret, which may be another by the time of the repeat.
+		key, ok := s.Keys.Key(nonce.KeyID, keyring.Fingerprint)
+		if !ok {
+			return store.SignIn{}, oauth.Unavailable(errNoKey)
+		}
+		nonce.Fingerprint = r.fingerprint(key)
+		nonce.KeyID = row.Refresh.KeyID
+	}
+	w := store.SignIn{
+		Now: now, Nonce: nonce, Session: row,
+		NewAccount:  domain.Account{ID: newID[domain.AccountID](), State: domain.AccountActive, CreatedAt: now},
+		NewIdentity: who.identity(now),
+		Event:       audit(ctx, now, r.Client.ID),
+	}
+	if row.JKT != "" {
+		w.NewDevice = domain.Device{
+			ID: newID[domain.DeviceID](), ClientID: r.Client.ID, JKT: row.JKT, Name: r.DeviceName, CreatedAt: now,
+		}
+	}
+	var err error
+	w.Outbox, err = s.redemption(now, who, r.Evidence.ProviderCode, row.ID)
+	return w, err
+}
+
+// fingerprint names the request, keyed: every field with its length, so that no two requests share one.
+func (r *Request) fingerprint(key []byte) (sum [32]byte) {
+	h := hmac.New(sha256.New, key)
+	put := func(s string) {
+		var n [4]byte
+		binary.BigEndian.PutUint32(n[:], uint32(len(s)))
+		h.Write(n[:])
+		h.Write([]byte(s))
+	}
+	token := sha256.Sum256([]byte(r.Evidence.SubjectToken))
+	put(r.Client.ID)
+	put(string(token[:]))
+	put(r.JKT)
+	for _, list := range [][]string{r.Scope, r.Resources} {
+		put(oauth.JoinScope(list))
+	}
+	h.Sum(sum[:0])
+	return sum
+}
+
+// refuse explains a sign-in the database refused, and counts it for the person and the address.
+func (s *Service) refuse(ctx context.Context, now time.Time, by caller, who *proven, v store.SignInVerdict) error {
+	count(s.failures.byAddress, by.address(ctx), now)
+	count(s.failures.bySubject, subjectKey(who.subject), now)
+	switch v {
+	case store.NonceSpent:
+		return oauth.E(oauth.InvalidRequest,
+			"This nonce or id_token was used before. Ask POST /challenge for a new nonce and sign in with the provider again.")
+	case store.AccountNotLive:
+		return oauth.E(oauth.InvalidGrant, "This account is disabled. Signing in again will not help; the person has to ask for help.")
+	case store.ClientNotLive:
+		return oauth.E(oauth.InvalidClient, "This client is disabled.")
+	}
+	return oauth.E(oauth.ServerError, "The sign-in ended in a way this release does not know.")
+}

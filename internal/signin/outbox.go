@@ -1,0 +1,158 @@
+package signin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/store"
+	"github.com/countersign/countersign/internal/upstream"
+)
+
+// Apple's authorization code lives five minutes and is redeemed once (apple.md §8). It is sealed in the transaction of
+// the sign-in and redeemed after it, so that Apple being slow or down keeps nobody from signing in.
+const (
+	kindAppleRedeem = "apple.redeem"
+	appleIssuer     = "https://appleid.apple.com"
+	codeLife        = 5 * time.Minute
+
+	outboxPoll  = 3 * time.Second
+	outboxLease = 30 * time.Second
+	outboxBatch = 8
+	maxBackoff  = 30 * time.Second
+)
+
+// redeem is the payload of an item, sealed.
+type redeem struct {
+	Issuer   string `json:"iss"`
+	Subject  string `json:"sub"`
+	ClientID string `json:"client_id"` // at Apple: the audience of the token that came with the code
+	Code     string `json:"code"`
+}
+
+// redemption is the outbox item of a sign-in or link, if there is anything to redeem.
+func (s *Service) redemption(now time.Time, who *proven, code string, id domain.SessionID) ([]store.OutboxItem, error) {
+	if code == "" || who.subject.Issuer != appleIssuer {
+		return nil, nil
+	}
+	payload, err := json.Marshal(redeem{
+		Issuer: who.subject.Issuer, Subject: who.subject.Subject, ClientID: who.subject.Audience, Code: code,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode the redemption: %w", err)
+	}
+	aad := "outbox/" + kindAppleRedeem + "/" + id.String()
+	sealed, err := s.Keys.Seal(aad, payload)
+	if err != nil {
+		return nil, oauth.Unavailable(err)
+	}
+	return []store.OutboxItem{{
+		Kind: kindAppleRedeem, AAD: aad, Payload: sealed, CreatedAt: now, ExpiresAt: now.Add(codeLife),
+	}}, nil
+}
+
+// wakeOutbox makes this node look at once; the other nodes find the item by polling.
+func (s *Service) wakeOutbox(items []store.OutboxItem) {
+	if len(items) == 0 {
+		return
+	}
+	s.prepare()
+	select {
+	case s.wake <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+// RunOutbox redeems Apple codes until ctx ends.
+func (s *Service) RunOutbox(ctx context.Context) {
+	s.prepare()
+	poll := time.NewTicker(outboxPoll)
+	defer poll.Stop()
+	for {
+		s.drainOutbox(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.wake:
+		case <-poll.C:
+		}
+	}
+}
+
+// drainOutbox works until nothing is due.
+func (s *Service) drainOutbox(ctx context.Context) {
+	for ctx.Err() == nil {
+		items, err := s.DB.ClaimOutbox(ctx, s.DB.Now(), outboxLease, outboxBatch)
+		if err != nil || len(items) == 0 {
+			return // the database will answer again, and so will the next poll
+		}
+		var all sync.WaitGroup
+		for _, item := range items {
+			all.Go(func() { s.settle(ctx, item) })
+		}
+		all.Wait()
+	}
+}
+
+// settle brings one leased item to its end, or puts it back. If the database does not answer, the lease runs out and
+// the item comes again.
+func (s *Service) settle(ctx context.Context, item store.OutboxItem) {
+	now := s.DB.Now()
+	grant, err := s.redeem(ctx, item)
+	e := domain.Event{At: now, Action: "identity.grant", Actor: "system"}
+	switch {
+	case err == nil:
+		err = s.DB.FinishOutbox(ctx, item.ID, grant, e)
+	case ctx.Err() != nil:
+		return
+	case errors.Is(err, upstream.ErrUnavailable) && now.Add(backoff(item.Attempts)).Before(item.ExpiresAt):
+		err = s.DB.RetryOutbox(ctx, item.ID, now.Add(backoff(item.Attempts)))
+	default:
+		err = errors.Join(err, s.DB.FinishOutbox(ctx, item.ID, nil, e))
+	}
+	if err != nil && s.GaveUp != nil {
+		s.GaveUp(fmt.Errorf("redeem the authorization code of %s: %w", item.IdentityID, err))
+	}
+}
+
+// redeem asks Apple and seals what it gave.
+func (s *Service) redeem(ctx context.Context, item store.OutboxItem) (*store.UpstreamGrant, error) {
+	if item.Kind != kindAppleRedeem {
+		return nil, fmt.Errorf("unknown kind %q", item.Kind)
+	}
+	payload, err := s.Keys.Open(item.AAD, item.Payload)
+	if err != nil {
+		return nil, err
+	}
+	var r redeem
+	if err := json.Unmarshal(payload, &r); err != nil {
+		return nil, err
+	}
+	provider, ok := s.Providers.ByIssuer(r.Issuer)
+	if !ok {
+		return nil, errors.New("the provider is no longer configured")
+	}
+	got, err := provider.RedeemAppleCode(ctx, r.ClientID, r.Code)
+	if err != nil {
+		return nil, err
+	}
+	if got.Subject != r.Subject {
+		return nil, errors.New("the code belongs to another person than the id_token")
+	}
+	aad := "identities/" + item.IdentityID.String() + "/refresh"
+	sealed, err := s.Keys.Seal(aad, []byte(got.RefreshToken))
+	if err != nil {
+		return nil, err
+	}
+	return &store.UpstreamGrant{IdentityID: item.IdentityID, ClientID: r.ClientID, AAD: aad, Sealed: sealed}, nil
+}
+
+// backoff grows from two seconds: a code has five minutes in all.
+func backoff(attempts int) time.Duration {
+	return min(maxBackoff, time.Second<<min(10, max(1, attempts)))
+}

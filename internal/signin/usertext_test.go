@@ -1,0 +1,69 @@
+package signin
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/countersign/countersign/internal/oauth"
+)
+
+func TestDisplayName(t *testing.T) {
+	const refused = "(refused)"
+	for _, tt := range []struct{ name, signed, user, want string }{
+		{"nothing is no name", "", "", ""},
+		{"the signed name wins over the app's", "Grace Hopper", "Somebody Else", "Grace Hopper"},
+		{"Apple's object", "", `{"name":{"firstName":"Ada","lastName":"Lovelace"},"email":"ada@example.com"}`, "Ada Lovelace"},
+		{"Apple's object with one name", "", `{"name":{"firstName":"Ada"}}`, "Ada"},
+		{"Apple's object without a name", "", `{"email":"ada@example.com"}`, ""},
+		{"a plain name", "", "  Ada Lovelace ", "Ada Lovelace"},
+		{"a name in another script", "", "李小龍", "李小龍"},
+		{"control characters are dropped", "", "Ada\x00\r\nLovelace\x7f", "AdaLovelace"},
+		{"what turns the text around is dropped", "", "Ada \u202eecalevoL\u2066", "Ada ecalevoL"},
+		{"a long name is cut", "", strings.Repeat("é", 300), strings.Repeat("é", 256)},
+		{"a broken object is refused", "", `{"name":`, refused},
+		{"a duplicate member is refused", "", `{"name":{"firstName":"Ada","firstName":"Eve"}}`, refused},
+		{"a name that is no text is refused", "", `{"name":{"firstName":7}}`, refused},
+		{"a name that is no object is refused", "", `{"name":"Ada"}`, refused},
+		{"invalid UTF-8 is refused", "", "Ada\xff", refused},
+		{"4 KiB are enough", "", strings.Repeat("a", 4097), refused},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := displayName(tt.signed, tt.user)
+			if tt.want == refused {
+				if oauth.AsError(err).Code != oauth.InvalidRequest {
+					t.Fatalf("got %q, %v; want invalid_request", got, err)
+				}
+				return
+			}
+			if err != nil || got != tt.want {
+				t.Fatalf("got %q, %v; want %q", got, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestDeviceName(t *testing.T) {
+	for _, tt := range []struct {
+		name, device string
+		ok           bool
+	}{
+		{"none", "", true},
+		{"a name with an emoji of several runes", "Ada's 👩‍💻 phone", true},
+		{"128 characters", strings.Repeat("ü", 128), true},
+		{"129 characters", strings.Repeat("ü", 129), false},
+		{"a line feed", "Ada's\nphone", false},
+		{"an escape", "Ada's \x1b[31mphone", false},
+		{"a direction override", "Ada's \u202ephone", false},
+		{"invalid UTF-8", "Ada\xc3", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := checkDeviceName(tt.device)
+			if (err == nil) != tt.ok {
+				t.Fatalf("got %v", err)
+			}
+			if err != nil && oauth.AsError(err).Code != oauth.InvalidRequest {
+				t.Fatalf("got %v, want invalid_request", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,120 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite" // the driver "sqlite"
+)
+
+const (
+	defaultConns = 16
+	liteReaders  = 4
+	// A connection is renewed now and then, so that a failover or a new DNS answer is noticed.
+	connLife = 30 * time.Minute
+	connIdle = 5 * time.Minute
+)
+
+// Open connects. It does not migrate.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	db := &DB{clock: clock{local: o.Clock}}
+	var err error
+	scheme, rest, _ := strings.Cut(o.URL, ":")
+	switch scheme {
+	case "sqlite":
+		err = db.openLite(ctx, rest)
+	case "postgres", "postgresql":
+		err = db.openPostgres(ctx, o)
+	default:
+		err = errors.New("the database URL must begin with sqlite: or postgres://")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	db.startConvoys()
+	if o.Clock == nil {
+		if _, err := db.MeasureClock(ctx); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
+	return db, nil
+}
+
+func (db *DB) openPostgres(ctx context.Context, o Options) error {
+	config, err := pgx.ParseConfig(o.URL)
+	if err != nil {
+		return err // pgx leaves the password out
+	}
+	config.RuntimeParams["application_name"] = "countersign"
+	conns := o.MaxConns
+	if conns <= 0 {
+		conns = defaultConns
+	}
+	db.pool = stdlib.OpenDB(*config)
+	db.pool.SetMaxOpenConns(conns)
+	db.pool.SetMaxIdleConns(conns)
+	db.pool.SetConnMaxLifetime(connLife)
+	db.pool.SetConnMaxIdleTime(connIdle)
+	db.reader = db.pool
+	if err := db.pool.PingContext(ctx); err != nil {
+		return errors.Join(err, db.pool.Close())
+	}
+	return nil
+}
+
+// openLite opens the file for one writing and a few reading connections. The file is made here, for SQLite would
+// make it readable for everybody; it gives its -wal and -shm companions the same mode.
+func (db *DB) openLite(ctx context.Context, path string) error {
+	if path == "" || strings.HasPrefix(path, ":memory:") {
+		return errors.New("sqlite needs a file: sqlite:PATH")
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := file.Close(); err != nil {
+		return err
+	}
+	if db.lite, err = startLiteWriter(ctx, liteDSN(path, "synchronous(FULL)", "foreign_keys(1)")); err != nil {
+		return err
+	}
+	if db.pool, err = sql.Open("sqlite", liteDSN(path, "query_only(1)")); err != nil {
+		return errors.Join(err, db.lite.close())
+	}
+	db.pool.SetMaxOpenConns(liteReaders)
+	db.pool.SetMaxIdleConns(liteReaders)
+	db.reader = &preparing{prepare: db.pool.PrepareContext}
+	return nil
+}
+
+// liteDSN puts every PRAGMA into the DSN, so that each new connection has it. busy_timeout comes first, for the others
+// may meet a lock; every transaction takes the write lock when it begins, so that none fails half way.
+func liteDSN(path string, pragmas ...string) string {
+	query := url.Values{
+		"_txlock": {"immediate"},
+		"_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)"}, pragmas...),
+	}
+	return (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: query.Encode()}).String()
+}
+
+// Close lets running batches finish and closes.
+func (db *DB) Close() error {
+	if db.rotations != nil {
+		db.rotations.close()
+	}
+	db.sessions.close()
+	db.clients.close()
+	var err error
+	if db.lite != nil {
+		err = db.lite.close()
+	}
+	return errors.Join(err, db.pool.Close())
+}

@@ -1,0 +1,124 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/countersign/countersign/internal/domain"
+)
+
+// sessionColumns are read by scanSession in this order; s is the row.
+const sessionColumns = `s.id, s.account_id, s.identity_id, s.device_id, s.client_id, s.device_name, s.tier, s.jkt, s.scope,
+	s.resources, s.secret_hash, s.created_at, s.auth_time, s.absolute_expires_at, s.idle_for, s.idle_expires_at,
+	s.rotated_at, s.prev_rotated_at, s.counter, s.key_id, s.format, s.state, s.late_streak, s.late_counter, s.ended_at,
+	s.end_reason`
+
+// sessionView reads rows with the liveness of all they hang on.
+const sessionView = `SELECT ` + sessionColumns + `, a.state, COALESCE(c.declared AND NOT c.disabled, FALSE)
+	FROM sessions s JOIN accounts a ON a.id = s.account_id LEFT JOIN clients c ON c.id = s.client_id `
+
+func sessionFields(s *domain.Session) []any {
+	r := &s.Refresh
+	return []any{fixed{s.ID[:]}, fixed{s.AccountID[:]}, fixed{s.IdentityID[:]}, fixed{s.DeviceID[:]}, &s.ClientID,
+		&s.DeviceName, &s.Tier, &s.JKT, words{&s.Scope}, words{&s.Resources}, fixed{r.SecretHash[:]}, when{&s.CreatedAt},
+		when{&s.AuthTime}, when{&s.AbsoluteExpiresAt}, span{&s.IdleFor}, when{&s.IdleExpiresAt}, when{&r.RotatedAt},
+		when{&r.PrevRotatedAt}, &r.Counter, &r.KeyID, &r.Format, &s.State, &r.LateStreak, &r.LateCounter,
+		when{&s.EndedAt}, &s.EndReason}
+}
+
+func viewFields(v *domain.SessionView) []any {
+	return append(sessionFields(&v.Session), &v.AccountState, &v.ClientLive)
+}
+
+func scanView(row scanner) (domain.SessionView, error) {
+	var v domain.SessionView
+	err := row.Scan(viewFields(&v)...)
+	return v, err
+}
+
+// Session reads one session with its liveness. Concurrent calls share a query. ErrNotFound.
+func (db *DB) Session(ctx context.Context, id domain.SessionID) (*domain.SessionView, error) {
+	v, err := db.sessions.call(ctx, id, id)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read session: %w", err)
+	case v == nil:
+		return nil, fmt.Errorf("read session: %w", ErrNotFound)
+	}
+	own := *v // others may hold the same answer
+	own.Scope, own.Resources = slices.Clone(v.Scope), slices.Clone(v.Resources)
+	return &own, nil
+}
+
+// readSessions answers for many at once, in order; nil for one that is not there.
+func (db *DB) readSessions(ctx context.Context, ids []domain.SessionID) ([]*domain.SessionView, error) {
+	if !db.postgres() {
+		return readEach(ctx, db.reader, ids)
+	}
+	raw := make([][]byte, len(ids))
+	for i := range ids {
+		raw[i] = ids[i][:]
+	}
+	views, err := all(ctx, db.reader, scanView, sessionView+"WHERE s.id = ANY($1)", raw)
+	if err != nil {
+		return nil, err
+	}
+	found := make(map[domain.SessionID]*domain.SessionView, len(views))
+	for i := range views {
+		found[views[i].ID] = &views[i]
+	}
+	answers := make([]*domain.SessionView, len(ids))
+	for i, id := range ids {
+		answers[i] = found[id]
+	}
+	return answers, nil
+}
+
+// readEach does the same where a query is no journey.
+func readEach(ctx context.Context, q queryer, ids []domain.SessionID) ([]*domain.SessionView, error) {
+	answers := make([]*domain.SessionView, len(ids))
+	for i, id := range ids {
+		v, err := readSession(ctx, q, id)
+		switch {
+		case errors.Is(err, ErrNotFound):
+		case err != nil:
+			return nil, err
+		default:
+			answers[i] = &v
+		}
+	}
+	return answers, nil
+}
+
+func readSession(ctx context.Context, q queryer, id domain.SessionID) (v domain.SessionView, err error) {
+	err = one(ctx, q, sessionView+"WHERE s.id = $1", []any{id[:]}, viewFields(&v)...)
+	return v, err
+}
+
+// maxListed bounds a list for a person. Nobody has a thousand phones.
+const maxListed = 1000
+
+// AccountSessions lists sessions of an account, newest first, at most 1000; liveOnly leaves out ended and expired ones.
+func (db *DB) AccountSessions(ctx context.Context, acc domain.AccountID, liveOnly bool) ([]domain.SessionView, error) {
+	query, args := sessionView+"WHERE s.account_id = $1", []any{acc[:], maxListed}
+	if liveOnly {
+		query += ` AND s.state = 1 AND s.idle_expires_at > $3 AND (s.absolute_expires_at = 0 OR s.absolute_expires_at > $3)`
+		args = append(args, micros(db.Now()))
+	}
+	list, err := all(ctx, db.reader, scanView, query+" ORDER BY s.created_at DESC, s.id LIMIT $2", args...)
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	return list, nil
+}
+
+func (db *DB) startConvoys() {
+	db.sessions = newConvoy[domain.SessionID](db.readSessions)
+	db.clients = newConvoy[string](db.liveClients)
+	if db.postgres() {
+		db.rotations = newConvoy[domain.SessionID](db.rotateTogether)
+		db.rotations.exclusive = true
+	}
+}

@@ -1,0 +1,139 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Swept counts what a sweep removed.
+type Swept struct{ Nonces, Sessions, Devices, Events, Keys, Outbox int }
+
+const (
+	day = 24 * time.Hour
+
+	keepNonces   = time.Hour // after their expiry
+	keepSessions = 90 * day  // the skeleton of an ended session is evidence of reuse
+	keepEvents   = 400 * day
+	keepKeys     = 30 * day // after their expiry, for whoever asks what a kid was
+
+	// bite bounds what one transaction removes.
+	bite = 500
+)
+
+// Sweep removes expired nonces (expiry + 1 h), skeletons of ended or expired sessions (90 d after), devices
+// without sessions, audit rows over 400 d and keys long expired, in small bites that never hold up a refresh.
+func (db *DB) Sweep(ctx context.Context, now time.Time) (swept Swept, err error) {
+	before := func(d time.Duration) int64 { return micros(now.Add(-d)) }
+	for _, b := range []struct {
+		into   *int
+		remove func() (int, error)
+	}{
+		{&swept.Nonces, func() (int, error) { return db.removeBites(ctx, oldNonces, before(keepNonces)) }},
+		{&swept.Outbox, func() (int, error) { return db.removeBites(ctx, oldOutbox, before(0)) }},
+		{&swept.Events, func() (int, error) { return db.removeBites(ctx, oldEvents, before(keepEvents)) }},
+		{&swept.Keys, func() (int, error) { return db.removeBites(ctx, oldKeys, before(keepKeys)) }},
+		{&swept.Sessions, func() (int, error) { return db.removeWalking(ctx, deadSessions, before(keepSessions)) }},
+		{&swept.Devices, func() (int, error) { return db.removeWalking(ctx, idleDevices, before(time.Hour)) }},
+	} {
+		if *b.into, err = b.remove(); err != nil {
+			return swept, fmt.Errorf("sweep: %w", err)
+		}
+	}
+	return swept, nil
+}
+
+// Each removes at most $2 rows from before $1.
+const (
+	oldNonces = "DELETE FROM nonces WHERE hash IN (SELECT hash FROM nonces WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)"
+	oldOutbox = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE expires_at < $1 LIMIT $2)"
+	// The trail was written in the order of its ids, so the oldest rows come first.
+	oldEvents = "DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT $2) AND at < $1"
+	oldKeys   = "DELETE FROM keys WHERE id IN (SELECT id FROM keys WHERE expires_at > 0 AND expires_at < $1 LIMIT $2)"
+)
+
+func (db *DB) removeBites(ctx context.Context, statement string, before int64) (total int, err error) {
+	for {
+		n, err := write(ctx, db, single, func(ctx context.Context, q queryer) (int64, error) {
+			return change(ctx, q, statement, before, bite)
+		})
+		total += int(n)
+		if err != nil || n < bite {
+			return total, err
+		}
+	}
+}
+
+// walk goes through a table along its primary key. That spares the table an index on a column every refresh
+// changes.
+type walk struct {
+	candidates string // the ids after $1, at most $2, in order, and whether each is over before $3
+	remove     string // the row $1 if it is still over before $2
+}
+
+const sessionOver = `((s.state = 2 AND s.ended_at < $%[1]d) OR s.idle_expires_at < $%[1]d
+	OR (s.absolute_expires_at > 0 AND s.absolute_expires_at < $%[1]d))`
+
+const deviceIdle = `(d.created_at < $%d AND NOT EXISTS (SELECT 1 FROM sessions WHERE device_id = d.id))`
+
+var deadSessions = walk{
+	candidates: fmt.Sprintf("SELECT s.id, "+sessionOver+" FROM sessions s WHERE s.id > $1 ORDER BY s.id LIMIT $2", 3),
+	remove:     fmt.Sprintf("DELETE FROM sessions AS s WHERE s.id = $1 AND "+sessionOver, 2),
+}
+
+var idleDevices = walk{
+	candidates: fmt.Sprintf("SELECT d.id, "+deviceIdle+" FROM devices d WHERE d.id > $1 ORDER BY d.id LIMIT $2", 3),
+	remove:     fmt.Sprintf("DELETE FROM devices AS d WHERE d.id = $1 AND "+deviceIdle, 2),
+}
+
+// removeWalking reads a bite of ids, then removes those that are over, one by one in a shared transaction.
+func (db *DB) removeWalking(ctx context.Context, w walk, before int64) (total int, err error) {
+	type candidate struct {
+		id   [16]byte
+		over bool
+	}
+	var after [16]byte
+	for {
+		list, err := all(ctx, db.reader, func(row scanner) (c candidate, err error) {
+			err = row.Scan(fixed{c.id[:]}, &c.over)
+			return c, err
+		}, w.candidates, after[:], bite, before)
+		if err != nil {
+			return total, err
+		}
+		n, err := write(ctx, db, shared, func(ctx context.Context, q queryer) (removed int, err error) {
+			for _, c := range list {
+				if !c.over {
+					continue
+				}
+				n, err := change(ctx, q, w.remove, c.id[:], before)
+				if err != nil {
+					return removed, err
+				}
+				removed += int(n)
+			}
+			return removed, nil
+		})
+		total += n
+		if err != nil || len(list) < bite {
+			return total, err
+		}
+		after = list[len(list)-1].id
+	}
+}
+
+var tables = []string{"accounts", "api_keys", "catalog", "clients", "devices", "events", "identities", "keys", "migrations",
+	"nonces", "outbox", "resources", "sessions"}
+
+// Rows counts the rows of every table, for tests and the benchmark.
+func (db *DB) Rows(ctx context.Context) (map[string]int64, error) {
+	counts := make(map[string]int64, len(tables))
+	for _, table := range tables {
+		var n int64
+		if err := one(ctx, db.reader, "SELECT count(*) FROM "+table, nil, &n); err != nil {
+			return nil, fmt.Errorf("count %s: %w", table, err)
+		}
+		counts[table] = n
+	}
+	return counts, nil
+}

@@ -1,0 +1,115 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// ride says in what company a change goes to the database.
+type ride int
+
+const (
+	// alone is a transaction of its own: for everything that must not hang on the fate of others, such as endings.
+	alone ride = iota
+	// shared may share its commit with others on SQLite, behind a savepoint of its own.
+	shared
+	// single is shared for one statement, atomic by itself: without savepoint on SQLite, without BEGIN on PostgreSQL.
+	single
+)
+
+// write makes one change. What change returns with an error is rolled back, ErrNotFound included; a refusal that must
+// last is a value. change may run more than once, and its outcome counts only if it is returned without error.
+func write[T any](ctx context.Context, db *DB, r ride, change func(context.Context, queryer) (T, error)) (T, error) {
+	switch {
+	case !db.postgres():
+		return ask(ctx, db.lite, r, change)
+	case r == single:
+		return retried(ctx, func() (T, error) { return change(ctx, db.pool) })
+	}
+	return retried(ctx, func() (T, error) { return inTransaction(ctx, db.pool, change) })
+}
+
+func inTransaction[T any](ctx context.Context, pool *sql.DB, change func(context.Context, queryer) (T, error)) (result T, err error) {
+	var none T
+	tx, err := pool.BeginTx(ctx, nil)
+	if err != nil {
+		return none, err
+	}
+	if result, err = change(ctx, tx); err != nil {
+		_ = tx.Rollback() // the first error is the one to tell
+		return none, err
+	}
+	if err := tx.Commit(); err != nil {
+		return none, fmt.Errorf("commit: %w", err)
+	}
+	return result, nil
+}
+
+const (
+	serializationFailure = "40001"
+	deadlockDetected     = "40P01"
+	foreignKeyViolation  = "23503"
+)
+
+// retried repeats what PostgreSQL broke off to untangle transactions. Nothing of it was committed.
+func retried[T any](ctx context.Context, try func() (T, error), alsoOn ...string) (result T, err error) {
+	const tries = 5
+	for n := range tries {
+		result, err = try()
+		if !untangled(err, alsoOn) {
+			return result, err
+		}
+		pause := time.NewTimer(rand.N(time.Millisecond << n))
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return result, errors.Join(ctx.Err(), err)
+		case <-pause.C:
+		}
+	}
+	return result, err
+}
+
+func untangled(err error, alsoOn []string) bool {
+	var refused *pgconn.PgError
+	if !errors.As(err, &refused) {
+		return false
+	}
+	for _, code := range append([]string{serializationFailure, deadlockDetected}, alsoOn...) {
+		if refused.Code == code {
+			return true
+		}
+	}
+	return false
+}
+
+// The locks that order changes no single row decides.
+const (
+	lockMigrations int64 = 0x636f756e74657201 + iota
+	lockCatalog
+	lockKeys
+)
+
+// lock holds others off until the transaction ends. On SQLite every transaction does.
+func (db *DB) lock(ctx context.Context, q queryer, name int64) error {
+	if !db.postgres() {
+		return nil
+	}
+	_, err := q.ExecContext(ctx, "SELECT pg_advisory_xact_lock($1)", name)
+	return err
+}
+
+// lockAccount makes changes to what belongs to one account wait for each other.
+func (db *DB) lockAccount(ctx context.Context, q queryer, id [16]byte) error {
+	if !db.postgres() {
+		return nil
+	}
+	_, err := q.ExecContext(ctx, "SELECT 1 FROM accounts WHERE id = $1 FOR NO KEY UPDATE", id[:])
+	return err
+}

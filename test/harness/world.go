@@ -1,0 +1,411 @@
+// Package harness builds small worlds for black-box tests: one or several Countersign nodes over a real database,
+// stand-in providers, phones and a lossy network, all over real sockets on loopback. It watches every answer and the
+// log for what no test may cause: a 500, a panic, a cacheable token, a secret written down.
+package harness
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/countersign/countersign/client"
+	"github.com/countersign/countersign/internal/app"
+	"github.com/countersign/countersign/internal/config"
+	"github.com/countersign/countersign/internal/keyring"
+	"github.com/countersign/countersign/internal/store"
+	"github.com/countersign/countersign/standin"
+	"github.com/countersign/countersign/test/pgcluster"
+)
+
+// Engine is a database engine.
+type Engine string
+
+// The engines.
+const (
+	SQLite   Engine = "sqlite"
+	Postgres Engine = "postgres"
+)
+
+// Engines runs a test on both engines.
+func Engines(t *testing.T, f func(t *testing.T, e Engine)) {
+	t.Helper()
+	for _, e := range []Engine{SQLite, Postgres} {
+		t.Run(string(e), func(t *testing.T) { f(t, e) })
+	}
+}
+
+// The names of the world's configuration.
+const (
+	ClientID       = "com.example.todo" // native, dpop allowed, google + apple + corp
+	BoundClientID  = "com.example.bank" // native, dpop required, google
+	OtherClientID  = "com.example.other"
+	BrowserID      = "todo-spa"
+	WebID          = "todo-web" // confidential, client_secret_basic
+	PostID         = "todo-post"
+	ServiceID      = "nightly"
+	ResourceID     = "todo-api"
+	Audience       = "https://api.example.com"
+	OtherResource  = "mail-api"
+	OtherAudience  = "https://mail.example.com"
+	WebSecret      = "web-secret-0123456789abcdef0123456789"
+	PostSecret     = "post-secret-0123456789abcdef0123456789"
+	ServiceSecret  = "service-secret-0123456789abcdef01234567"
+	ResourceSecret = "resource-secret-0123456789abcdef0123456"
+	OtherSecret    = "other-resource-secret-0123456789abcdef0"
+	GoogleWeb      = "web.example" // audience of Google tokens
+	GoogleAndroid  = "android.example"
+)
+
+const providersYAML = `
+providers:
+  - {name: google, type: google, standin: %[1]q}
+  - {name: apple, type: apple, team_id: %[2]q, key_id: %[3]q, private_key_file: ./apple.p8, standin: %[4]q}
+  - {name: corp, type: oidc, issuer: %[5]q}
+resources:
+  - {id: todo-api, audience: "https://api.example.com", scopes: [todos.read, todos.write], secret_file: ./resource.secret}
+  - {id: mail-api, audience: "https://mail.example.com", scopes: [mail.read], secret_file: ./other.secret}
+`
+
+const clientsYAML = `clients:
+  - id: com.example.todo
+    name: Todo
+    type: native
+    dpop: allowed
+    providers:
+      - {name: google, audiences: [web.example], azp: [ios.example, android.example]}
+      - {name: apple, audiences: [com.example.todo]}
+      - {name: corp, audiences: [mobile]}
+    resources: [todo-api, mail-api]
+    scopes: [openid, profile, email, offline_access, todos.read, todos.write, mail.read, account.read, account.manage]
+  - id: com.example.bank
+    type: native
+    dpop: required
+    providers: [{name: google, audiences: [bank.example]}]
+    resources: [todo-api]
+    scopes: [openid, offline_access, todos.read]
+  - id: com.example.other
+    type: native
+    providers: [{name: google, audiences: [other.example]}]
+    resources: [todo-api]
+    scopes: [openid, offline_access, todos.read]
+  - id: todo-spa
+    type: browser
+    origins: ["https://todo.example"]
+    providers: [{name: google, audiences: [web.example]}]
+    resources: [todo-api]
+    scopes: [openid, offline_access, todos.read, account.read]
+  - id: todo-web
+    type: web
+    secret_file: ./web.secret
+    providers: [{name: google, audiences: [web.example]}]
+    resources: [todo-api]
+    scopes: [openid, offline_access, todos.read]
+  - id: todo-post
+    type: web
+    auth_method: client_secret_post
+    secret_file: ./post.secret
+    providers: [{name: google, audiences: [web.example]}]
+    resources: [todo-api]
+    scopes: [openid, offline_access, todos.read]
+  - {id: nightly, type: service, secret_file: ./service.secret, resources: [todo-api], scopes: [todos.read]}
+`
+
+// World is one authorization server and everything around it.
+type World struct {
+	T      testing.TB
+	Engine Engine
+	Issuer string
+	Clock  *Clock
+	Log    *Log
+	Nodes  []*Node
+
+	Google, Apple, Corp *standin.Provider
+	Network             *standin.Network
+
+	Database string
+	dir      string
+	options  options
+	transit  *http.Client
+	apiKey   string
+	apiOnce  sync.Once
+}
+
+// Node is one running server.
+type Node struct {
+	App            *app.App
+	Public, Admin  string // where its listeners are
+	stop           context.CancelFunc
+	done           chan error
+	publicL, admin net.Listener
+}
+
+type options struct {
+	nodes     int
+	yaml      string // more top-level configuration
+	clients   string // more clients
+	keys      keyring.Options
+	maxConns  int
+	databases string
+}
+
+// Option changes a world.
+type Option func(*options)
+
+// Nodes makes a world of n servers on one database (PostgreSQL).
+func Nodes(n int) Option { return func(o *options) { o.nodes = n } }
+
+// YAML adds top-level configuration, such as "limits: {…}".
+func YAML(text string) Option { return func(o *options) { o.yaml += "\n" + text } }
+
+// Clients adds clients: list items of two spaces' indent.
+func Clients(text string) Option { return func(o *options) { o.clients += text } }
+
+// Keys sets the key schedule.
+func Keys(k keyring.Options) Option { return func(o *options) { o.keys = k } }
+
+// MaxConns bounds the pool of each node.
+func MaxConns(n int) Option { return func(o *options) { o.maxConns = n } }
+
+// Database uses this database instead of a fresh one.
+func Database(url string) Option { return func(o *options) { o.databases = url } }
+
+// New builds a world and starts it. It stops with the test.
+func New(t testing.TB, e Engine, opts ...Option) *World {
+	t.Helper()
+	w := &World{T: t, Engine: e, Clock: &Clock{}, Log: &Log{}, dir: t.TempDir(), options: options{nodes: 1}}
+	for _, o := range opts {
+		o(&w.options)
+	}
+	w.provide()
+	w.Database = w.options.databases
+	switch {
+	case w.Database != "":
+	case e == Postgres:
+		w.Database = pgcluster.Shared(t)
+	default:
+		w.Database = "sqlite:" + filepath.Join(w.dir, "countersign.db")
+	}
+	for range w.options.nodes {
+		w.startNode(nil, nil)
+	}
+	w.transit = &http.Client{
+		Transport:     &watch{t: t, next: &http.Transport{MaxIdleConnsPerHost: 128}},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Timeout:       20 * time.Second,
+	}
+	t.Cleanup(func() {
+		w.StopAll()
+		w.Log.check(t)
+	})
+	return w
+}
+
+func (w *World) provide() {
+	w.T.Helper()
+	for kind, into := range map[standin.Kind]**standin.Provider{standin.Google: &w.Google, standin.Apple: &w.Apple, standin.OIDC: &w.Corp} {
+		p, err := standin.NewProvider(kind, standin.WithClock(w.Clock.Now))
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		w.T.Cleanup(p.Close)
+		*into = p
+	}
+	n, err := standin.NewNetwork()
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	w.T.Cleanup(n.Close)
+	w.Network = n
+}
+
+// listen makes a listener at the address, or a fresh one.
+func (w *World) listen(addr string) net.Listener {
+	w.T.Helper()
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return l
+}
+
+// startNode starts a server on fresh ports, or on those it had.
+func (w *World) startNode(public, admin net.Listener) {
+	w.T.Helper()
+	if public == nil {
+		public, admin = w.listen(""), w.listen("")
+	}
+	if w.Issuer == "" {
+		_, port, _ := net.SplitHostPort(public.Addr().String())
+		w.Issuer = "http://localhost:" + port
+	}
+	c, err := config.Load(w.writeConfig(public.Addr().String(), admin.Addr().String()))
+	if err != nil {
+		w.T.Fatalf("configuration: %v", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	a, err := app.New(ctx, c, app.Options{
+		Log:    slog.New(slog.NewJSONHandler(w.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Public: public, Admin: admin, Clock: w.Clock.Now, Keys: w.options.keys,
+	})
+	if err != nil {
+		stop()
+		w.T.Fatalf("start: %v", err)
+	}
+	n := &Node{App: a, Public: a.PublicURL(), Admin: a.AdminURL(), stop: stop, done: make(chan error, 1)}
+	go func() { n.done <- a.Run(ctx) }()
+	<-a.Ready()
+	w.Nodes = append(w.Nodes, n)
+}
+
+func (w *World) writeConfig(public, admin string) string {
+	w.T.Helper()
+	apple := w.Apple.AppleKey()
+	text := fmt.Sprintf("issuer: %q\nlisten: %q\nadmin: {listen: %q}\ndatabase: %q\nmaster_key_file: ./master.key\n", w.Issuer, public, admin, w.Database)
+	if w.options.maxConns > 0 {
+		text += fmt.Sprintf("database_max_connections: %d\n", w.options.maxConns)
+	}
+	text += w.options.yaml
+	text += fmt.Sprintf(providersYAML, w.Google.URL(), apple.TeamID, apple.KeyID, w.Apple.URL(), w.Corp.Issuer())
+	text += clientsYAML + w.options.clients
+	files := map[string]string{
+		"countersign.yaml": text, "apple.p8": string(apple.PrivateKeyPEM), "web.secret": WebSecret, "post.secret": PostSecret,
+		"service.secret": ServiceSecret, "resource.secret": ResourceSecret, "other.secret": OtherSecret,
+	}
+	if _, err := os.Stat(filepath.Join(w.dir, "master.key")); err != nil {
+		files["master.key"] = app.MasterKeyLine() + "\n"
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
+			w.T.Fatal(err)
+		}
+	}
+	return filepath.Join(w.dir, "countersign.yaml")
+}
+
+// Config loads the world's configuration.
+func (w *World) Config() *config.Config {
+	w.T.Helper()
+	c, err := config.Load(filepath.Join(w.dir, "countersign.yaml"))
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return c
+}
+
+// StopAll stops every node and waits for them.
+func (w *World) StopAll() {
+	for _, n := range w.Nodes {
+		n.stop()
+		if err := <-n.done; err != nil {
+			w.T.Errorf("a node stopped with: %v", err)
+		}
+	}
+	w.Nodes = nil
+}
+
+// Restart stops every node and starts as many again on the same ports and database.
+func (w *World) Restart() {
+	w.T.Helper()
+	old := w.Nodes
+	w.StopAll()
+	for _, n := range old {
+		w.startNode(w.listen(strings.TrimPrefix(n.Public, "http://")), w.listen(strings.TrimPrefix(n.Admin, "http://")))
+	}
+}
+
+// Store opens the world's database a second time, to look at rows and audit events.
+func (w *World) Store() *store.DB {
+	w.T.Helper()
+	db, err := store.Open(context.Background(), store.Options{URL: w.Database, Clock: w.Clock.Now})
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	w.T.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// APIKey returns an admin API key with every scope.
+func (w *World) APIKey() string {
+	w.T.Helper()
+	w.apiOnce.Do(func() {
+		text, _, err := app.NewAPIKey(context.Background(), w.Config(), "test", app.APIKeyScopes())
+		if err != nil {
+			w.T.Fatal(err)
+		}
+		w.apiKey = text
+	})
+	return w.apiKey
+}
+
+// Admin returns a client of the admin API of the first node.
+func (w *World) Admin() *client.Client {
+	w.T.Helper()
+	c, err := client.New(w.Nodes[0].Admin, w.APIKey())
+	if err != nil {
+		w.T.Fatal(err)
+	}
+	return c
+}
+
+// Clock is the world's time: real time and an offset that only tests move.
+type Clock struct {
+	mu     sync.Mutex
+	offset time.Duration
+}
+
+// Now is the world's time.
+func (c *Clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Now().Add(c.offset)
+}
+
+// Step moves the time.
+func (c *Clock) Step(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.offset += d
+}
+
+// Log keeps what the nodes log.
+type Log struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *Log) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// String is everything logged so far.
+func (l *Log) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// check looks for what no log may hold (ATTACKS.md, the assertions of every row).
+func (l *Log) check(t testing.TB) {
+	t.Helper()
+	for line := range strings.Lines(l.String()) {
+		for _, never := range []string{"panic", "goroutine ", "cs_rt_", "cs_sk_", "eyJ", WebSecret, ServiceSecret, ResourceSecret} {
+			if strings.Contains(line, never) {
+				t.Errorf("the log holds %q: %s", never, line)
+			}
+		}
+	}
+}
