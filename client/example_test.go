@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"fmt"
-	"log"
 	"net/http"
 	"net/http/httptest"
 
@@ -17,7 +16,8 @@ func Example() {
 
 	c, err := client.New(server.URL, "cs_sk_...")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	ctx := context.Background()
 	account, err := c.AccountByIdentity(ctx, "https://accounts.google.com", "110169484474386276334")
@@ -26,11 +26,13 @@ func Example() {
 		fmt.Println("nobody signs in with this")
 		return
 	case err != nil:
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	ended, err := c.EndAccountSessions(ctx, account.ID)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Printf("%s: %d sessions ended\n", account.Identities[0].Email, ended)
 	// Output: ada@example.com: 2 sessions ended
@@ -43,11 +45,13 @@ func ExampleClient_Events() {
 
 	c, err := client.New(server.URL, "cs_sk_...")
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	events, err := c.Events(context.Background(), client.EventFilter{AccountID: "acc_AAAAAAAAAAAAAAAAAAAAAQ", Limit: 10})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	for _, e := range events {
 		fmt.Println(e.Action, e.Reason)

@@ -93,7 +93,7 @@ func (w world) send(t *testing.T, method, path, authorization, body string) answ
 	if res.StatusCode >= 500 || res.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%s %s: %d, Cache-Control %q: %s", method, path, res.StatusCode, res.Header.Get("Cache-Control"), text)
 	}
-	if secret, ok := strings.CutPrefix(authorization, "Bearer "); ok && strings.Contains(string(text), secret) {
+	if secret, ok := strings.CutPrefix(authorization, "Bearer "); ok && secret != "" && strings.Contains(string(text), secret) {
 		t.Error("the answer shows the API key")
 	}
 	return answer{res.StatusCode, res.Header, string(text)}

@@ -75,7 +75,7 @@ func (d *Door) authenticate(r *http.Request, scope string) (*domain.APIKey, erro
 
 // challenge is RFC 6750 §3: no error code where no credentials came.
 func challenge(w http.ResponseWriter, scope string, err error) {
-	params := ""
+	var params string
 	switch e := oauth.AsError(err); {
 	case e == errNoKey:
 		params = ` realm="countersign admin"`

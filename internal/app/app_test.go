@@ -30,6 +30,7 @@ listen: %s
 admin: {listen: "%s"}
 database: %q
 master_key_file: ./master.key
+limits: {auth_failures_per_minute: -1}
 resources:
   - {id: todo-api, audience: "https://api.example.com", scopes: [todos.read]}
 clients:

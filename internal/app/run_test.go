@@ -24,7 +24,7 @@ func TestAServerServes(t *testing.T) {
 				t.Errorf("%s is on the public listener too: %d", path, status)
 			}
 		}
-		if status, body := s.get(t, s.PublicURL()+"/.well-known/openid-configuration"); status != http.StatusOK || !strings.Contains(body, `"issuer":"http://localhost:`) {
+		if status, body := s.get(t, s.PublicURL()+"/.well-known/openid-configuration"); status != http.StatusOK || !strings.Contains(body, `"issuer": "http://localhost:`) {
 			t.Errorf("metadata: %d %s", status, body)
 		}
 		if status, token := s.token(t, "nightly"); status != http.StatusOK || token == "" {
@@ -99,7 +99,8 @@ func TestAStopFinishesWhatIsInFlight(t *testing.T) {
 	}
 }
 
-// What one node's file declares, the others know within two seconds.
+// What one node's file declares, the others know within two seconds. The client is asked for until it is known, so
+// failures must not be limited.
 func TestNodesLearnOfNewClients(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, dir, database string) {
 		first := start(t, dir, database, "")

@@ -94,8 +94,8 @@ func (e environ) refuseTwins(ps *Problems) {
 // platforms make some up for a service of that name (COUNTERSIGN_PORT, COUNTERSIGN_SERVICE_HOST).
 func (e environ) refuseMisspelt(ps *Problems) {
 	for _, line := range e {
-		name, _, _ := strings.Cut(line, "=")
-		if !strings.HasPrefix(name, prefix) || slices.Contains(variables(), name) {
+		name, value, _ := strings.Cut(line, "=")
+		if value == "" || !strings.HasPrefix(name, prefix) || slices.Contains(variables(), name) {
 			continue
 		}
 		for _, known := range variables() {

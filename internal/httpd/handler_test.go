@@ -22,7 +22,6 @@ func TestEveryAnswerCarriesTheHeadersOfTheHouse(t *testing.T) {
 			"Cache-Control":           "no-store", // TK16
 			"X-Content-Type-Options":  "nosniff",
 			"Referrer-Policy":         "no-referrer",
-			"X-Frame-Options":         "DENY",
 			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", // AZ34
 		} {
 			if got := a.Header.Get(name); got != want {

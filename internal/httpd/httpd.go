@@ -206,7 +206,6 @@ var (
 	noStore    = []string{"no-store"}
 	noSniff    = []string{"nosniff"}
 	noReferrer = []string{"no-referrer"}
-	noFrames   = []string{"DENY"}
 	noContent  = []string{"default-src 'none'; frame-ancestors 'none'"}
 )
 
@@ -216,7 +215,6 @@ func (p *place) setHeaders(x *exchange) {
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = noSniff
 	h["Referrer-Policy"] = noReferrer
-	h["X-Frame-Options"] = noFrames
 	h["Content-Security-Policy"] = noContent
 	if p.dpop && p.DPoPNonce != nil {
 		h["Dpop-Nonce"] = []string{p.DPoPNonce()}

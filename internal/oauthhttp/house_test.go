@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -42,6 +43,7 @@ type house struct {
 	google *standin.Provider
 	corp   *standin.Provider
 	log    *logged
+	ahead  atomic.Int64 // of the true time, in nanoseconds
 }
 
 type logged struct {
@@ -111,7 +113,10 @@ func build(t *testing.T) *house {
 	h.url = "http://" + srv.Listener.Addr().String()
 
 	var err error
-	h.db, err = store.Open(ctx, store.Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "test.db")})
+	h.db, err = store.Open(ctx, store.Options{
+		URL:   "sqlite:" + filepath.Join(t.TempDir(), "test.db"),
+		Clock: func() time.Time { return time.Now().Add(time.Duration(h.ahead.Load())) },
+	})
 	fatal(t, err)
 	t.Cleanup(func() { _ = h.db.Close() })
 	_, err = h.db.Migrate(ctx)

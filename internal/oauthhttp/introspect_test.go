@@ -5,7 +5,9 @@ import (
 	"crypto"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/countersign/countersign/internal/accesstoken"
 	"github.com/countersign/countersign/internal/jose"
@@ -76,6 +78,13 @@ func TestWhatIntrospectionTells(t *testing.T) {
 			}
 		})
 	}
+	t.Run("nothing of an expired token", func(t *testing.T) { // rfc7662-4-01
+		h.ahead.Store(int64(11 * time.Minute))
+		defer h.ahead.Store(0)
+		if a := h.introspect(t, "todo-api", in["access_token"]); a.body != `{"active":false}` {
+			t.Error(a.body)
+		}
+	})
 	t.Run("a hint does not matter", func(t *testing.T) {
 		a := post(t, h.url+"/introspect", []string{"token", in["access_token"].(string), "token_type_hint", "refresh_token"}, basic("todo-api", secret)...)
 		if a.json(t)["active"] != true {
@@ -157,6 +166,36 @@ func TestRevocation(t *testing.T) {
 		if a := h.revoke(t, "web", "x"); !a.failed(t, 401, "invalid_client") {
 			t.Errorf("%d %s", a.StatusCode, a.body)
 		}
+	})
+}
+
+// IR06 rfc7009-2.1-05
+func TestARefreshUnderWayDoesNotOutliveARevocation(t *testing.T) {
+	h := build(t)
+	phone := h.phone(t)
+	in := phone.signIn(t, "app", "pat")
+	var underWay sync.WaitGroup
+	var won sync.Map // refresh tokens that were answered while the revocation was on its way
+	for range 8 {
+		underWay.Go(func() {
+			if a := phone.refresh(t, "app", in["refresh_token"]); a.StatusCode == 200 {
+				won.Store(a.json(t)["refresh_token"], true)
+			}
+		})
+	}
+	if a := h.revoke(t, "app", in["refresh_token"]); a.StatusCode != 200 {
+		t.Fatalf("%d %s", a.StatusCode, a.body)
+	}
+	begunAfter := phone.refresh(t, "app", in["refresh_token"])
+	underWay.Wait()
+	if !begunAfter.failed(t, 400, "invalid_grant") {
+		t.Errorf("%d %s", begunAfter.StatusCode, begunAfter.body)
+	}
+	won.Range(func(token, _ any) bool {
+		if a := phone.refresh(t, "app", token); !a.failed(t, 400, "invalid_grant") {
+			t.Errorf("what it brought still works: %d %s", a.StatusCode, a.body)
+		}
+		return true
 	})
 }
 

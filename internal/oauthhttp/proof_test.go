@@ -133,7 +133,7 @@ func TestWhoMayPresentAnAccessToken(t *testing.T) {
 		{"RS01 an id_token", "Bearer " + unbound["id_token"].(string), nil, 401, "invalid_token"},
 		{"RT18 a refresh token", "Bearer " + bound["refresh_token"].(string), nil, 401, "invalid_token"},
 		{"nonsense", "Bearer nonsense", nil, 401, "invalid_token"},
-		{"a bit flipped", "Bearer " + flipped(bearer), nil, 401, "invalid_token"},
+		{"rfc6749-10.3-01 a bit flipped", "Bearer " + flipped(bearer), nil, 401, "invalid_token"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := get(t, h.url+"/userinfo", append([]string{"Authorization", c.authorization}, c.proof...)...)

@@ -79,7 +79,7 @@ func TestWhatASignInBringsFollowsItsScope(t *testing.T) {
 	})
 }
 
-// TX01 TX02 TX04 rfc8693-2.1-02 rfc8693-2.1-03 rfc8693-2.1-06 rfc8693-2.2.2-01 rfc8693-2.2.2-02 rfc8693-3-01
+// TX01 TX02 TX04 rfc8693-2.1-05 rfc8693-2.1-02 rfc8693-2.1-03 rfc8693-2.1-06 rfc8693-2.2.2-01 rfc8693-2.2.2-02 rfc8693-3-01
 func TestASignInThatIsRefused(t *testing.T) {
 	h := build(t)
 	phone := h.phone(t)

@@ -28,19 +28,19 @@ type step struct {
 	N     int // how many at once, or how far back
 }
 
-// The steps, the commoner ones repeated. Steps of the clock avoid the bounds of the table themselves: those are
-// for judge_test.go.
+// The steps. The earlier ones are drawn more often. Steps of the clock avoid the bounds of the table themselves:
+// those are for judge_test.go.
 var (
 	doings = []string{
-		"refresh", "refresh", "refresh", "refresh", "refresh and lose the answer", "refresh and lose the answer",
-		"refresh at once", "refresh at once", "copy a request", "copy a request",
-		"steal", "thief refreshes", "thief refreshes", "thief refreshes", "thief without key", "other client", "token ahead",
-		"sign out", "sign out during refresh", "disable", "enable", "enable", "restart", "turn keys",
+		"refresh", "late retry", "refresh at once", "overtaken copy", "thief refreshes", "refresh and lose the answer",
+		"refresh", "refresh and lose the answer", "copy a request", "steal", "thief refreshes", "thief without key",
+		"other client", "token ahead", "turn keys", "sign out during refresh", "disable", "enable", "enable", "enable",
+		"sign out", "restart",
 	}
 	pauses = []time.Duration{
-		0, 0, 0, 1100 * time.Millisecond, 1100 * time.Millisecond, 3300 * time.Millisecond, 8700 * time.Millisecond,
-		11300 * time.Millisecond, 55 * time.Second, 61 * time.Second, 11 * time.Minute, 11 * time.Minute,
-		7 * time.Hour, 25 * time.Hour, 15 * 24 * time.Hour, 61 * 24 * time.Hour,
+		0, 0, 0, 0, 0, 1100 * time.Millisecond, 1100 * time.Millisecond, 3300 * time.Millisecond, 3300 * time.Millisecond,
+		8700 * time.Millisecond, 11300 * time.Millisecond, 11300 * time.Millisecond, 55 * time.Second, 61 * time.Second,
+		11 * time.Minute, 11 * time.Minute, 7 * time.Hour, 25 * time.Hour, 61 * 24 * time.Hour,
 	}
 	histories = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) step {
 		return step{
@@ -49,7 +49,7 @@ var (
 			Who:   rapid.IntRange(0, 2).Draw(t, "who"),
 			N:     rapid.IntRange(2, 6).Draw(t, "n"),
 		}
-	}), 15, 60)
+	}), 20, 60)
 )
 
 // TestRotationKeepsItsInvariants drives random histories of honest apps on bad networks, and of thieves, against
@@ -86,6 +86,7 @@ type app struct {
 	held     int // the token the app has stored
 	stolen   int // the token the thief has; -1: none
 	sent     []request
+	refusals int    // after a few the person signs in again
 	lastSeen uint32 // highest counter of the row
 }
 
@@ -99,12 +100,16 @@ type request struct {
 func play(t testing.TB, h *house, steps []step, variant func(*world) rotator) error {
 	w := &world{t: t, h: h, variant: variant}
 	h.s.RetriesPerMinute, h.s.AdvancesPerMinute = -1, -1
-	w.add(phone, "jkt-of-a-phone")
-	w.add(phone, "")
-	w.add(browser, "")
+	for _, a := range []*signedIn{{client: phone, jkt: "jkt-of-a-phone"}, {client: phone}, {client: browser}} {
+		w.apps = append(w.apps, w.signIn(a.client, a.jkt))
+	}
 	for i, s := range steps {
 		h.clock.step(s.After)
 		a := w.apps[s.Who]
+		if a.refusals > 2 {
+			a = w.signIn(a.client, a.jkt)
+			w.apps[s.Who] = a
+		}
 		err := w.do(s, a)
 		if err == nil {
 			err = a.check(t)
@@ -116,7 +121,7 @@ func play(t testing.TB, h *house, steps []step, variant func(*world) rotator) er
 	return nil
 }
 
-func (w *world) add(client *domain.Client, jkt string) {
+func (w *world) signIn(client *domain.Client, jkt string) *app {
 	in, now := w.h.signIn(w.t, client, jkt), w.h.db.Now()
 	tier := in.row(w.t).Tier
 	life := client.Lifetimes(tier)
@@ -127,7 +132,7 @@ func (w *world) add(client *domain.Client, jkt string) {
 	if life.Absolute > 0 {
 		m.end = now.Add(life.Absolute)
 	}
-	w.apps = append(w.apps, &app{signedIn: in, modelSession: m, stolen: -1})
+	return &app{signedIn: in, modelSession: m, stolen: -1}
 }
 
 func (w *world) do(s step, a *app) error {
@@ -141,6 +146,15 @@ func (w *world) do(s step, a *app) error {
 		return w.refreshAtOnce(a, s.N)
 	case "copy a request":
 		return w.copyRequest(a, s.N)
+	case "late retry":
+		return w.inTurn(
+			func() error { return w.refresh(a, false) },
+			func() error { w.h.clock.step(15 * time.Second); return w.refresh(a, true) })
+	case "overtaken copy":
+		return w.inTurn(
+			func() error { return w.refresh(a, true) },
+			func() error { return w.refresh(a, true) },
+			func() error { return w.copyRequest(a, 1) })
 	case "steal":
 		a.stolen = a.held
 	case "thief refreshes":
@@ -169,13 +183,25 @@ func (w *world) do(s step, a *app) error {
 	return nil
 }
 
+func (w *world) inTurn(moves ...func() error) error {
+	for _, move := range moves {
+		if err := move(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // refresh is the app's: it presents the token it has stored and stores the answer before it drops the old one.
 func (w *world) refresh(a *app, arrives bool) error {
 	now := w.h.db.Now()
 	a.sent = append(a.sent, request{a.held, now, a.held == a.counter()})
 	r, err := w.present(a, a.held, theApp)
-	if err == nil && r != nil && arrives {
+	switch {
+	case err == nil && r != nil && arrives:
 		a.held++
+	case err == nil && r == nil:
+		a.refusals++
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/event"
 	"github.com/countersign/countersign/internal/keyring"
 	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/internal/session"
@@ -36,7 +37,7 @@ func (s *Service) Native(ctx context.Context, r Request) (*Result, error) {
 	start := r.start(who)
 	row, refresh, err := s.Sessions.Prepare(now, start)
 	if err != nil {
-		return nil, err
+		return nil, oauth.Unavailable(err)
 	}
 	// 4. One transaction: the nonce, the account, the identity, the device, the session, the outbox.
 	write, err := s.write(ctx, now, r, who, row)
@@ -53,8 +54,9 @@ func (s *Service) Native(ctx context.Context, r Request) (*Result, error) {
 		s.wakeOutbox(write.Outbox)
 		return &Result{Session: done.Session, Refresh: refresh, NewAccount: done.NewAccount}, nil
 	case store.SignInRepeated:
+		event.Add(ctx, "repeated", true)
 		if refresh, err = s.Sessions.Again(done.Session, done.KeyID, start); err != nil {
-			return nil, err
+			return nil, oauth.Unavailable(err)
 		}
 		return &Result{Session: done.Session, Refresh: refresh, Repeated: true}, nil
 	}
