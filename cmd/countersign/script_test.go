@@ -57,6 +57,7 @@ func (w world) setUp(env *testscript.Env) error {
 		}
 	}
 	env.Setenv("GOOGLE", w.google.URL())
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // every command of a script is a process that would sleep a second at its end
 	return nil
 }
 

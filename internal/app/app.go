@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -152,27 +151,4 @@ func listener(ctx context.Context, made net.Listener, address, key string) (net.
 		return nil, fmt.Errorf("%s: %w; stop what uses the address, or choose another", key, err)
 	}
 	return l, nil
-}
-
-func (o Options) logger(c *config.Config) *slog.Logger {
-	if o.Log != nil {
-		return o.Log
-	}
-	out := o.Stderr
-	if out == nil {
-		out = os.Stderr
-	}
-	return newLogger(out, c.Log)
-}
-
-func newLogger(out io.Writer, l config.Log) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
-		level = slog.LevelInfo
-	}
-	options := &slog.HandlerOptions{Level: level}
-	if l.Format == "json" {
-		return slog.New(slog.NewJSONHandler(out, options))
-	}
-	return slog.New(slog.NewTextHandler(out, options))
 }

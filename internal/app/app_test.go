@@ -121,7 +121,7 @@ func (s *server) wait() error {
 
 func (s *server) get(t *testing.T, url string) (int, string) {
 	t.Helper()
-	resp, err := http.Get(url) //nolint:gosec,noctx // our own server
+	resp, err := http.Get(url)
 	if err != nil {
 		t.Fatal(err)
 	}

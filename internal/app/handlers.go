@@ -1,6 +1,7 @@
 package app
 
 import (
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -26,12 +27,22 @@ func (a *App) publicHandler() http.Handler {
 }
 
 func (a *App) adminHandler() http.Handler {
-	return httpd.Handler(httpd.Options{
+	o := httpd.Options{
 		Log:     a.log.With("listener", "admin"),
 		Observe: a.metrics.observer("admin"),
 		Host:    a.devAdminHost(),
 		MaxBody: adminMaxBody,
-	}, a.adminDoor().Routes(), a.operatorRoutes())
+	}
+	api := httpd.Handler(o, a.adminDoor().Routes())
+	o.Log = slog.New(quiet{o.Log.Handler()})
+	probes := httpd.Handler(o, a.operatorRoutes())
+
+	mux := http.NewServeMux()
+	mux.Handle("/", api)
+	for _, r := range a.operatorRoutes() {
+		mux.Handle(r.Path, probes)
+	}
+	return mux
 }
 
 // operatorRoutes are for probes and for whoever watches the figures.

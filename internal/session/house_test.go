@@ -92,6 +92,15 @@ func (h *house) open(t testing.TB) {
 	h.s = &Service{DB: h.db, Keys: h.keys}
 }
 
+// another is a second node on the same database.
+func (h *house) another(t testing.TB) *house {
+	t.Helper()
+	second := &house{url: h.url, clock: h.clock, master: h.master}
+	second.open(t)
+	t.Cleanup(func() { second.db.Close() })
+	return second
+}
+
 func (h *house) restart(t testing.TB) {
 	t.Helper()
 	if err := h.db.Close(); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/countersign/countersign/internal/event"
 	"github.com/countersign/countersign/internal/keyring"
 	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/store"
 )
 
 const phoneKey = "jkt-of-the-phone"
@@ -109,15 +110,16 @@ func hasField(e *event.Event, key, value string) bool {
 }
 
 // RT02
-func TestAHundredAtOnceGetOneSuccessor(t *testing.T) {
+func TestAHundredAtOnceOnTwoNodesGetOneSuccessor(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {
+		nodes := []*Service{h.s, h.another(t).s}
 		for _, jkt := range []string{"", phoneKey} {
 			a := h.signIn(t, phone, jkt)
 			tokens, errs := make([]RefreshToken, 100), make([]error, 100)
 			var all sync.WaitGroup
 			for i := range tokens {
 				all.Go(func() {
-					r, err := a.use(a.token)
+					r, err := nodes[i%2].Rotate(t.Context(), a.presents(a.token))
 					if errs[i] = err; err == nil {
 						tokens[i] = r.Token
 					}
@@ -503,6 +505,34 @@ func TestARetryIsAnsweredAcrossRestartsAndKeys(t *testing.T) {
 		_, err := bearer.use(old)
 		wantCode(t, err, oauth.InvalidGrant)
 		bearer.ended(t, domain.EndedByReuse)
+	})
+}
+
+// RT20: a newer release advanced the session with a format or a key that this node cannot write.
+func TestARetryThisNodeCannotAnswerWaits(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		for name, c := range map[string]struct {
+			keyID  uint32
+			format uint8
+		}{"another format": {h.keys.Current(), 2}, "another key": {8, format1}} {
+			a := h.signIn(t, phone, phoneKey)
+			p, _, _ := parse(a.token)
+			_, err := h.db.RotateRefresh(t.Context(), store.Rotation{
+				Now: h.db.Now(), SessionID: a.id, ClientID: phone.ID, SecretHash: p.secretHash(), JKT: phoneKey,
+				KeyID: c.keyID, Format: c.format,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ev := &event.Event{}
+			a.untouched(t, func() {
+				_, err := h.s.Rotate(event.With(t.Context(), ev), a.presents(a.token))
+				wantCode(t, err, oauth.TemporarilyUnavailable)
+			})
+			if !hasField(ev, "alarm", "refresh.unknown_key_or_format") {
+				t.Errorf("%s: no alarm: %v", name, ev.Attrs())
+			}
+		}
 	})
 }
 

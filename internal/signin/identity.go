@@ -129,7 +129,7 @@ func upstreamError(err error) error {
 // is the key (ID14).
 func (p *proven) identity(now time.Time) domain.Identity {
 	return domain.Identity{
-		ID:       newID[domain.IdentityID](),
+		ID:       domain.NewID[domain.IdentityID](),
 		Provider: p.subject.Provider, Issuer: p.subject.Issuer, Subject: p.subject.Subject,
 		Email: p.subject.Email, EmailVerified: p.subject.EmailVerified, Name: p.name,
 		CreatedAt: now, LastUsedAt: now,

@@ -93,13 +93,13 @@ func (s *Service) write(ctx context.Context, now time.Time, r Request, who *prov
 	}
 	w := store.SignIn{
 		Now: now, Nonce: nonce, Session: row,
-		NewAccount:  domain.Account{ID: newID[domain.AccountID](), State: domain.AccountActive, CreatedAt: now},
+		NewAccount:  domain.Account{ID: domain.NewID[domain.AccountID](), State: domain.AccountActive, CreatedAt: now},
 		NewIdentity: who.identity(now),
 		Event:       audit(ctx, now, r.Client.ID),
 	}
 	if row.JKT != "" {
 		w.NewDevice = domain.Device{
-			ID: newID[domain.DeviceID](), ClientID: r.Client.ID, JKT: row.JKT, Name: r.DeviceName, CreatedAt: now,
+			ID: domain.NewID[domain.DeviceID](), ClientID: r.Client.ID, JKT: row.JKT, Name: r.DeviceName, CreatedAt: now,
 		}
 	}
 	var err error

@@ -37,7 +37,9 @@ func TestRotationAdvancesTheRow(t *testing.T) {
 }
 
 func TestRotationIsRefusedUnlessEverythingFits(t *testing.T) {
-	past := func(_ *testing.T, db *DB, s domain.Session) { setExpiry(t, db, s.ID, db.Now().Add(-time.Second), time.Time{}) }
+	past := func(_ *testing.T, db *DB, s domain.Session) {
+		setExpiry(t, db, s.ID, db.Now().Add(-time.Second), time.Time{})
+	}
 	cases := []struct {
 		name   string
 		before func(t *testing.T, db *DB, s domain.Session)

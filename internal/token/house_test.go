@@ -20,6 +20,7 @@ import (
 const (
 	issuer = "https://login.example"
 	api    = "https://api.example.com"
+	thumb  = "k1pKh5nSBh8-4Yl0aB3vFfMZ3o5X0cPqk7yJxv2WJbA" // of the phone's key
 )
 
 // The clients and app servers of these tests.

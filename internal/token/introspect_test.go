@@ -23,12 +23,12 @@ func (h *house) introspect(t testing.TB, r *domain.Resource, token string) Intro
 // rfc7662-2.2
 func TestIntrospectionOfALiveToken(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {
-		bound, bearerApp := h.signIn(t, phone, "thumb"), h.signIn(t, phone, "")
+		bound, bearerApp := h.signIn(t, phone, thumb), h.signIn(t, phone, "")
 		got := h.introspect(t, todos, bound.access)
 		want := Introspection{
 			Active: true, Scope: "openid todos.read", ClientID: phone.ID, TokenType: "DPoP",
 			Exp: h.now().Unix() + 600, Iat: h.now().Unix(), Sub: bound.session.AccountID.String(), Aud: api, Iss: issuer,
-			Jti: got.Jti, Sid: bound.session.ID.String(), Cnf: map[string]string{"jkt": "thumb"},
+			Jti: got.Jti, Sid: bound.session.ID.String(), Cnf: map[string]string{"jkt": thumb},
 		}
 		if diff := cmp.Diff(want, got); diff != "" || got.Jti == "" {
 			t.Error(diff)

@@ -42,9 +42,9 @@ func TestWhatAnAccessTokenSays(t *testing.T) {
 			typ  string
 			want map[string]any // but for iss, iat, jti
 		}{
-			{"of a bound session", Access{Client: phone, AccountID: acc, SessionID: ses, Audience: api, Scope: []string{"a", "b"}, JKT: "thumb", AuthTime: now.Add(-time.Hour)}, "DPoP", map[string]any{
+			{"of a bound session", Access{Client: phone, AccountID: acc, SessionID: ses, Audience: api, Scope: []string{"a", "b"}, JKT: thumb, AuthTime: now.Add(-time.Hour)}, "DPoP", map[string]any{
 				"sub": acc.String(), "sid": ses.String(), "aud": api, "client_id": phone.ID, "scope": "a b",
-				"cnf": map[string]any{"jkt": "thumb"}, "auth_time": float64(now.Add(-time.Hour).Unix()), "exp": float64(now.Unix() + 600),
+				"cnf": map[string]any{"jkt": thumb}, "auth_time": float64(now.Add(-time.Hour).Unix()), "exp": float64(now.Unix() + 600),
 			}},
 			{"of a bearer session", Access{Client: phone, AccountID: acc, SessionID: ses, Audience: issuer}, "Bearer", map[string]any{
 				"sub": acc.String(), "sid": ses.String(), "aud": issuer, "client_id": phone.ID, "exp": float64(now.Unix() + 300),

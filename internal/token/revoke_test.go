@@ -40,7 +40,7 @@ func TestAnyAuthenticTokenEndsItsSession(t *testing.T) {
 			},
 		} {
 			t.Run(name, func(t *testing.T) {
-				a := h.signIn(t, phone, "thumb")
+				a := h.signIn(t, phone, thumb)
 				token := pick(t, a)
 				for range 2 { // the second time it is over already, which is no error
 					if err := h.Revoke(t.Context(), phone, token); err != nil {
@@ -102,7 +102,7 @@ func TestRevokingDuringRefreshes(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {
 		h.Sessions.AdvancesPerMinute = -1
 		for range 20 {
-			a := h.signIn(t, phone, "thumb")
+			a := h.signIn(t, phone, thumb)
 			begun := *a
 			var all sync.WaitGroup
 			for range 5 {
