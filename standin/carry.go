@@ -87,14 +87,14 @@ func (n *Network) sendCopy(p *parcel, f Fault) {
 	select {
 	case <-n.closed:
 	default:
-		n.copies.Add(1)
+		n.copies++
 		go n.deliverCopy(p, f)
 	}
 }
 
 // deliverCopy delivers it; nobody hears its answer.
 func (n *Network) deliverCopy(p *parcel, f Fault) {
-	defer n.copies.Done()
+	defer n.copyLanded()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go func() {
@@ -110,6 +110,13 @@ func (n *Network) deliverCopy(p *parcel, f Fault) {
 	d := p.delivery(f, n.deliver(ctx, p))
 	d.Copy = true
 	n.tell(d)
+}
+
+func (n *Network) copyLanded() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.copies--
+	n.landed.Broadcast()
 }
 
 func (p *parcel) delivery(f Fault, answer *reply) Delivery {

@@ -21,10 +21,11 @@ type Network struct {
 	server *http.Server
 	addr   string
 	out    *http.Transport
-	copies sync.WaitGroup // second copies on their way
 	closed chan struct{}
 
 	mu      sync.Mutex
+	landed  *sync.Cond // with mu: copies fell
+	copies  int        // second copies still on their way
 	offline bool
 	script  []scripted
 	weather *weather
@@ -64,6 +65,7 @@ func NewNetwork() (*Network, error) {
 		// A connection per request: what happens to one touches no other, and nothing is silently repeated (C3).
 		out: &http.Transport{DisableKeepAlives: true, DisableCompression: true},
 	}
+	n.landed = sync.NewCond(&n.mu)
 	n.server = serve(l, http.HandlerFunc(n.carry))
 	return n, nil
 }
@@ -137,8 +139,16 @@ func (n *Network) Close() {
 	close(n.closed)
 	n.mu.Unlock()
 	_ = n.server.Close()
-	n.copies.Wait()
-	n.out.CloseIdleConnections()
+	n.Settle()
+}
+
+// Settle waits until every second copy on its way has been delivered. A copy held by Until waits for that.
+func (n *Network) Settle() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for n.copies > 0 {
+		n.landed.Wait()
+	}
 }
 
 // fate decides what happens to a request.

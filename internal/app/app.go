@@ -32,7 +32,7 @@ type Options struct {
 	// Public and Admin are listeners made beforehand, where the port must be known before the issuer is; nil: those
 	// of the configuration.
 	Public, Admin net.Listener
-	Clock         func() time.Time // nil: this machine's; the offset to the database is added to it
+	Clock         func() time.Time // nil: this machine's, set right by the database's; a clock given here is the truth
 	Keys          keyring.Options
 }
 
@@ -52,13 +52,14 @@ type App struct {
 	publicListener, adminListener net.Listener
 	public, admin                 *http.Server
 
-	ready    chan struct{} // closed when the first request would be answered
-	draining atomic.Bool   // stopping: load balancers should look elsewhere
+	givenClock bool          // Options.Clock: never compared with the database's
+	ready      chan struct{} // closed when the first request would be answered
+	draining   atomic.Bool   // stopping: load balancers should look elsewhere
 }
 
 // New opens the database, brings its schema up to date, loads the keys and listens. Nothing is served before Run.
 func New(ctx context.Context, c *config.Config, o Options) (_ *App, err error) {
-	a := &App{config: c, log: o.logger(c), metrics: newMetrics(), ready: make(chan struct{})}
+	a := &App{config: c, log: o.logger(c), metrics: newMetrics(), givenClock: o.Clock != nil, ready: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())

@@ -10,6 +10,7 @@ import (
 
 	"github.com/countersign/countersign/internal/app"
 	"github.com/countersign/countersign/internal/config"
+	"github.com/countersign/countersign/test/pgcluster"
 )
 
 // devServer runs dev mode in a fresh working directory.
@@ -46,6 +47,15 @@ func TestDevModeMakesWhatItNeeds(t *testing.T) {
 	}
 	if key, err := os.ReadFile("countersign-dev.key"); err != nil || strings.Contains(banner+s.log.String(), strings.TrimSpace(string(key))) {
 		t.Errorf("the master key is shown, or gone: %v", err)
+	}
+}
+
+func TestTheBannerShowsNoPassword(t *testing.T) {
+	url := pgcluster.Shared(t)
+	t.Setenv(config.EnvDatabase, url+"&password=hunter2")
+	_, _, banner := devServer(t)
+	if strings.Contains(banner, "hunter2") || !strings.Contains(banner, "postgres://") {
+		t.Error(banner)
 	}
 }
 

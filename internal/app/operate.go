@@ -23,7 +23,7 @@ const actor = "command line"
 func Migrate(ctx context.Context, c *config.Config) (steps int, err error) {
 	db, err := store.Open(ctx, store.Options{URL: c.Database, MaxConns: c.DatabaseMaxConns})
 	if err != nil {
-		return 0, fmt.Errorf("open the database: %w", err)
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	return db.Migrate(ctx)
@@ -86,7 +86,7 @@ func RevokeAPIKey(ctx context.Context, c *config.Config, id string) error {
 func withAPIKeys(ctx context.Context, c *config.Config, do func(*apikey.Service) error) (err error) {
 	db, err := openStore(ctx, c, Options{NoMigrate: !c.Dev})
 	if err != nil {
-		return fmt.Errorf("%w; `countersign migrate` prepares a new database", err)
+		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	ring, err := openRing(ctx, c, db, keyring.Options{})

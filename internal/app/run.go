@@ -71,6 +71,13 @@ func (a *App) shutdown(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// How often the background jobs run. Two rounds of the first are what a node may be behind with the catalog.
+const (
+	catalogEvery = time.Second
+	clockEvery   = 30 * time.Second
+	sweepEvery   = 5 * time.Minute
+)
+
 func (a *App) startJobs(ctx context.Context, jobs *sync.WaitGroup) {
 	jobs.Go(func() { a.ring.Run(ctx) })
 	jobs.Go(func() { a.signIn.RunOutbox(ctx) })
@@ -78,7 +85,9 @@ func (a *App) startJobs(ctx context.Context, jobs *sync.WaitGroup) {
 		jobs.Go(func() { p.Run(ctx) })
 	}
 	jobs.Go(func() { a.every(ctx, catalogEvery, "read the catalog", a.followCatalog) })
-	jobs.Go(func() { a.every(ctx, clockEvery, "compare clocks with the database", a.measureClock) })
+	if !a.givenClock {
+		jobs.Go(func() { a.every(ctx, clockEvery, "compare clocks with the database", a.measureClock) })
+	}
 	jobs.Go(func() { a.every(ctx, sweepEvery, "sweep", a.sweep) })
 }
 

@@ -12,7 +12,7 @@ import (
 
 // String is the configuration as YAML with every default filled in and no secret shown.
 func (c Config) String() string {
-	c.Database = redactURL(c.Database)
+	c.Database = c.RedactedDatabase()
 	var b bytes.Buffer
 	enc := yaml.NewEncoder(&b)
 	enc.SetIndent(2)
@@ -28,12 +28,12 @@ func (c Config) GoString() string { return c.String() }
 // LogValue hides the secrets from logs.
 func (c Config) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// redactURL hides a database's password, in the URL or among its parameters.
-func redactURL(s string) string {
-	if strings.HasPrefix(s, sqliteScheme) || s == "" {
-		return s
+// RedactedDatabase is the database's address without its password, be that in the URL or among its parameters.
+func (c *Config) RedactedDatabase() string {
+	if strings.HasPrefix(c.Database, sqliteScheme) || c.Database == "" {
+		return c.Database
 	}
-	u, err := url.Parse(s)
+	u, err := url.Parse(c.Database)
 	if err != nil {
 		return hidden
 	}

@@ -55,7 +55,11 @@ func (s *server) stop() error {
 	if err := s.cmd.Process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
-	return s.cmd.Wait()
+	var exit *exec.ExitError
+	if err := s.cmd.Wait(); err != nil && !errors.As(err, &exit) { // a Ctrl-C reached it twice: from the terminal and from us
+		return err
+	}
+	return nil
 }
 
 // waitFor asks an address until it answers 200, for ten seconds at most.

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/countersign/countersign/standin"
 )
@@ -43,7 +44,7 @@ func (t *teller) hear(e standin.Event) {
 	case standin.Unheard:
 		t.printf("    %-12s %-6s %-34s no answer", e.Phone, e.Method, path(e.URL))
 	case standin.Waiting:
-		t.printf("    %-12s waits %s, then tries again with the same token", e.Phone, e.Wait)
+		t.printf("    %-12s waits %s, then tries again with the same token", e.Phone, e.Wait.Round(10*time.Millisecond))
 	}
 }
 

@@ -112,7 +112,7 @@ func (m *modelSession) answered(n int, want outcome, r *Rotated, err error, now 
 		got = want // which of several at once was first is told by nobody; the bytes below must be right
 	}
 	if got != want {
-		return fmt.Errorf("I5: token %d of counter %d was answered %q (%v), want %q", n, m.counter(), got, err, want)
+		return fmt.Errorf("I5: token %d of counter %d was answered %q, want %q; error: %w", n, m.counter(), got, want, err)
 	}
 	if r == nil {
 		return nil

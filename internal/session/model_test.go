@@ -55,7 +55,7 @@ var (
 // TestRotationKeepsItsInvariants drives random histories of honest apps on bad networks, and of thieves, against
 // the real store, and judges every answer and every row: I1 one successor per parent, I3 and I10 counters hold what
 // was acknowledged and never fall, I4 and I5 who is signed out and who is not, I6 nothing after a revocation.
-// Longer: go test -run Invariants -rapid.checks=5000
+// Longer: go test -run RotationKeeps ./internal/session -rapid.checks=5000
 func TestRotationKeepsItsInvariants(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {
 		rapid.Check(t, func(rt *rapid.T) {

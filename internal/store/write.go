@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -65,7 +64,7 @@ func retried[T any](ctx context.Context, try func() (T, error), alsoOn ...string
 		if !untangled(err, alsoOn) {
 			return result, err
 		}
-		pause := time.NewTimer(rand.N(time.Millisecond << n))
+		pause := time.NewTimer(time.Millisecond << n)
 		select {
 		case <-ctx.Done():
 			pause.Stop()

@@ -76,7 +76,6 @@ func TestWhatIsNotForTheAskingResourceIsInactive(t *testing.T) {
 func TestWhatNoLongerLivesIsInactive(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {
 		ctx := context.Background()
-		machine := h.mint(t, Access{Client: robot, Audience: api})
 		for name, end := range map[string]func(a *signedIn) error{
 			"session ended": func(a *signedIn) error { return h.Sessions.End(ctx, a.session.ID, domain.EndedByUser) },
 			"account disabled": func(a *signedIn) error {
@@ -103,7 +102,7 @@ func TestWhatNoLongerLivesIsInactive(t *testing.T) {
 				t.Errorf("%s: %+v", name, got)
 			}
 		}
-		machine = h.mint(t, Access{Client: robot, Audience: api})
+		machine := h.mint(t, Access{Client: robot, Audience: api})
 		if err := h.DB.SetClientDisabled(ctx, robot.ID, true, domain.Event{At: h.now()}); err != nil {
 			t.Fatal(err)
 		}

@@ -61,7 +61,7 @@ func TestWhatAnAccessTokenSays(t *testing.T) {
 			if header["typ"] != "at+jwt" || header["alg"] != "ES256" || m.Type != c.typ {
 				t.Errorf("%s: header %v, type %s", c.name, header, m.Type)
 			}
-			if m.ExpiresIn != time.Duration(claims["exp"].(float64)-claims["iat"].(float64))*time.Second {
+			if m.ExpiresIn.Seconds() != claims["exp"].(float64)-claims["iat"].(float64) {
 				t.Errorf("%s: expires in %s", c.name, m.ExpiresIn)
 			}
 			if raw, err := base64.RawURLEncoding.DecodeString(claims["jti"].(string)); err != nil || len(raw) != 16 {

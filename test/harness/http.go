@@ -12,16 +12,21 @@ import (
 	"github.com/countersign/countersign/standin"
 )
 
-// watch passes requests on and fails the test on an answer that none may get.
+// watch passes requests on and fails the test on an answer of the servers that none may get.
 type watch struct {
-	t    testing.TB
-	next http.RoundTripper
+	t       testing.TB
+	servers string // host of the issuer
+	next    http.RoundTripper
+}
+
+func (w *World) watching(next http.RoundTripper) http.RoundTripper {
+	return &watch{t: w.T, servers: strings.TrimPrefix(w.Issuer, "http://"), next: next}
 }
 
 func (v *watch) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := v.next.RoundTrip(r)
-	if err != nil {
-		return nil, err
+	if err != nil || r.URL.Host != v.servers && r.Host != v.servers {
+		return res, err
 	}
 	if res.StatusCode == http.StatusInternalServerError {
 		v.t.Errorf("%s %s was answered 500", r.Method, r.URL.Path)
@@ -139,7 +144,7 @@ func (w *World) Refresh(clientID, token string, mods ...func(*http.Request)) Ans
 	return w.Post("/token", url.Values{"grant_type": {"refresh_token"}, "client_id": {clientID}, "refresh_token": {token}}, mods...)
 }
 
-// Google is the sheet on which a person signs in with Google for the default client.
+// GooglePrompt is the sheet on which a person signs in with Google for the default client.
 func (w *World) GooglePrompt(subject string) standin.Prompt {
 	return w.Google.Prompt(standin.GoogleAndroid(GoogleWeb, GoogleAndroid, Person(subject)))
 }
@@ -164,11 +169,20 @@ func (w *World) Phone(name string, mods ...func(*standin.PhoneConfig)) *standin.
 	for _, m := range mods {
 		m(&c)
 	}
+	if c.HTTPClient == nil {
+		c.HTTPClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	}
+	c.HTTPClient.Transport = w.watching(c.HTTPClient.Transport)
 	p, err := standin.NewPhone(c)
 	if err != nil {
 		w.T.Fatal(err)
 	}
 	return p
+}
+
+// As makes it a phone of another client.
+func As(clientID, scope string, resources ...string) func(*standin.PhoneConfig) {
+	return func(c *standin.PhoneConfig) { c.ClientID, c.Scope, c.Resources = clientID, scope, resources }
 }
 
 // Bearer makes it a phone without a key.

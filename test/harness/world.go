@@ -198,7 +198,7 @@ func New(t testing.TB, e Engine, opts ...Option) *World {
 		w.startNode(nil, nil)
 	}
 	w.transit = &http.Client{
-		Transport:     &watch{t: t, next: &http.Transport{MaxIdleConnsPerHost: 128}},
+		Transport:     w.watching(&http.Transport{MaxIdleConnsPerHost: 128}),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       20 * time.Second,
 	}
@@ -315,11 +315,14 @@ func (w *World) StopAll() {
 	w.Nodes = nil
 }
 
-// Restart stops every node and starts as many again on the same ports and database.
-func (w *World) Restart() {
+// Restart stops every node, does what is to be done meanwhile, and starts as many again on the same ports and database.
+func (w *World) Restart(meanwhile ...func()) {
 	w.T.Helper()
 	old := w.Nodes
 	w.StopAll()
+	for _, do := range meanwhile {
+		do()
+	}
 	for _, n := range old {
 		w.startNode(w.listen(strings.TrimPrefix(n.Public, "http://")), w.listen(strings.TrimPrefix(n.Admin, "http://")))
 	}
