@@ -28,7 +28,7 @@ type Identity struct {
 	EmailVerified bool      `json:"email_verified"`
 	Name          string    `json:"name"`
 	CreatedAt     time.Time `json:"created_at"`
-	LastUsedAt    time.Time `json:"last_used_at"`
+	LastUsedAt    time.Time `json:"last_used_at,omitzero"`
 }
 
 // AccountPage is some accounts in the order of their ids.

@@ -15,10 +15,10 @@ type Key struct {
 	Alg       string    `json:"alg"`
 	State     string    `json:"state"` // "next", "active", "retired", "expired" or "dropped"
 	CreatedAt time.Time `json:"created_at"`
-	ActiveAt  time.Time `json:"active_at"`  // from here on it is used for new tokens
-	RetiredAt time.Time `json:"retired_at"` // from here on no longer; zero: no end is set
-	ExpiresAt time.Time `json:"expires_at"` // from here on nothing of it is accepted; zero: no end is set
-	DroppedAt time.Time `json:"dropped_at"` // zero: it was not dropped
+	ActiveAt  time.Time `json:"active_at,omitzero"`  // from here on it is used for new tokens
+	RetiredAt time.Time `json:"retired_at,omitzero"` // from here on no longer; zero: no end is set
+	ExpiresAt time.Time `json:"expires_at,omitzero"` // from here on nothing of it is accepted; zero: no end is set
+	DroppedAt time.Time `json:"dropped_at,omitzero"` // zero: it was not dropped
 }
 
 // Keys lists all keys, newest first. Scope: keys.read.

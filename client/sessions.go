@@ -20,9 +20,9 @@ type Session struct {
 	Scope             string    `json:"scope"`
 	Resources         []string  `json:"resources"`
 	CreatedAt         time.Time `json:"created_at"`
-	IdleExpiresAt     time.Time `json:"idle_expires_at"`
-	AbsoluteExpiresAt time.Time `json:"absolute_expires_at"` // zero: none
-	EndedAt           time.Time `json:"ended_at"`            // zero while live
+	IdleExpiresAt     time.Time `json:"idle_expires_at,omitzero"`
+	AbsoluteExpiresAt time.Time `json:"absolute_expires_at,omitzero"` // zero: none
+	EndedAt           time.Time `json:"ended_at,omitzero"`            // zero while live
 }
 
 // AccountSessions lists the live sessions of an account, newest first; with ended set, also those that ended or expired
