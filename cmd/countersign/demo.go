@@ -3,7 +3,8 @@ package main
 import "github.com/countersign/countersign/internal/demo"
 
 type demoCmd struct {
-	Once bool `help:"Play it and end, with an error at the first step that does not hold."`
+	Once     bool   `help:"Play it and end, with an error at the first step that does not hold."`
+	Database string `hidden:"" placeholder:"URL" help:"Play it on this database instead of SQLite in a temporary folder."`
 }
 
 // Help is shown below the flags.
@@ -15,5 +16,5 @@ to try.`
 
 // Run plays the story.
 func (d *demoCmd) Run(c *console) error {
-	return demo.Run(c.ctx, demo.Options{Once: d.Once, Out: c.out})
+	return demo.Run(c.ctx, demo.Options{Once: d.Once, Out: c.out, Database: d.Database})
 }

@@ -144,19 +144,18 @@ func (h *house) signIn(t testing.TB, client *domain.Client, jkt string) *signedI
 		t.Fatal(err)
 	}
 	s := store.SignIn{
-		Now:         now,
-		Nonce:       store.Nonce{ExpiresAt: now.Add(time.Hour)},
-		NewAccount:  domain.Account{State: domain.AccountActive, CreatedAt: now},
-		NewIdentity: domain.Identity{Provider: "google", Issuer: "https://accounts.google.com", Subject: rand.Text(), CreatedAt: now},
-		Session:     row,
-		Event:       domain.Event{At: now, Actor: "system"},
+		Now:        now,
+		Nonce:      store.Nonce{ExpiresAt: now.Add(time.Hour)},
+		NewAccount: domain.Account{ID: domain.NewID[domain.AccountID](), State: domain.AccountActive, CreatedAt: now},
+		NewIdentity: domain.Identity{
+			ID: domain.NewID[domain.IdentityID](), Provider: "google", Issuer: "https://accounts.google.com", Subject: rand.Text(), CreatedAt: now,
+		},
+		Session: row,
+		Event:   domain.Event{At: now, Actor: "system"},
 	}
-	for _, random := range [][]byte{s.Nonce.Hash[:], s.NewAccount.ID[:], s.NewIdentity.ID[:]} {
-		_, _ = rand.Read(random)
-	}
+	_, _ = rand.Read(s.Nonce.Hash[:])
 	if jkt != "" {
-		s.NewDevice = domain.Device{ClientID: client.ID, JKT: jkt, CreatedAt: now}
-		_, _ = rand.Read(s.NewDevice.ID[:])
+		s.NewDevice = domain.Device{ID: domain.NewID[domain.DeviceID](), ClientID: client.ID, JKT: jkt, CreatedAt: now}
 	}
 	res, err := h.db.SignIn(t.Context(), s)
 	if err != nil || res.Verdict != store.SignedIn {

@@ -28,14 +28,11 @@ func TestTheModelCatchesWrongRotations(t *testing.T) {
 				const enough = 200
 				for seed := range enough {
 					err := play(t, h, histories.Example(seed), m.make)
-					if err == nil {
-						continue
+					// Of several at once, which one shows it first is chance: it may show as another row's answer.
+					if err != nil && strings.Contains(err.Error(), m.broken) {
+						t.Logf("history %d: %v", seed, err)
+						return
 					}
-					if !strings.Contains(err.Error(), m.broken) {
-						t.Errorf("history %d: found %v, want %s broken", seed, err, m.broken)
-					}
-					t.Logf("history %d: %v", seed, err)
-					return
 				}
 				t.Errorf("not found in %d histories", enough)
 			})

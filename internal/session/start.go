@@ -53,6 +53,7 @@ func newRow(now time.Time, st Start) domain.Session {
 	tier := tierOf(st)
 	life := st.Client.Lifetimes(tier)
 	row := domain.Session{
+		ID:            domain.NewID[domain.SessionID](),
 		ClientID:      st.Client.ID,
 		DeviceName:    st.DeviceName,
 		Tier:          tier,
@@ -64,7 +65,6 @@ func newRow(now time.Time, st Start) domain.Session {
 		IdleFor:       life.Idle,
 		IdleExpiresAt: now.Add(life.Idle),
 	}
-	_, _ = rand.Read(row.ID[:]) // never fails since Go 1.24
 	if tier == domain.TierBound {
 		row.JKT = st.JKT
 	}

@@ -79,20 +79,6 @@ func (w words) Scan(src any) error {
 	return nil
 }
 
-// nothing scans anything and keeps none of it.
-type nothing struct{}
-
-// Scan implements sql.Scanner.
-func (nothing) Scan(any) error { return nil }
-
-func ignored(columns int) []any {
-	list := make([]any, columns)
-	for i := range list {
-		list[i] = nothing{}
-	}
-	return list
-}
-
 func joined(list []string) string { return strings.Join(list, " ") }
 
 // orNull makes the id that names nothing NULL, as foreign keys and partial indexes want it.

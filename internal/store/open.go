@@ -58,7 +58,7 @@ func (db *DB) openPostgres(ctx context.Context, o Options) error {
 	if conns <= 0 {
 		conns = defaultConns
 	}
-	db.pool = stdlib.OpenDB(*config)
+	db.pool = stdlib.OpenDB(*config, stdlib.OptionAfterConnect(guidePlanner))
 	db.pool.SetMaxOpenConns(conns)
 	db.pool.SetMaxIdleConns(conns)
 	db.pool.SetConnMaxLifetime(connLife)
@@ -68,6 +68,13 @@ func (db *DB) openPostgres(ctx context.Context, o Options) error {
 		return errors.Join(err, db.pool.Close())
 	}
 	return nil
+}
+
+// guidePlanner keeps statements on their keys. Without statistics, on a fresh installation, the planner would choose to
+// read whole tables, which are small then, and keep that plan while they grow.
+func guidePlanner(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SET enable_seqscan = off; SET jit = off")
+	return err
 }
 
 // openLite opens the file for one writing and a few reading connections. The file is made here, for SQLite would

@@ -3,27 +3,30 @@ package store
 import (
 	"context"
 	"errors"
+
+	"github.com/countersign/countersign/internal/domain"
 )
 
-// rotated is what became of one rotation in a batch.
-type rotated struct {
-	RotationResult
-	busy bool // somebody else holds the row: it has to go alone
-}
-
-// rotatePostgres rides in a batch. What did not advance there reads why, or goes alone and waits for the row.
+// rotatePostgres rides in a batch. What did not advance there is read; if the row gives no reason, somebody else held
+// it, and the rotation goes alone and waits.
 func (db *DB) rotatePostgres(ctx context.Context, r Rotation) (RotationResult, error) {
-	verdict, err := db.rotations.call(ctx, r.SessionID, r)
-	if err != nil {
-		return RotationResult{}, err
-	}
-	result := verdict.RotationResult
-	if verdict.busy {
-		result, err = db.rotateAlone(ctx, r)
-	}
+	result, err := db.rotations.call(ctx, r.SessionID, r)
 	if err != nil || result.Advanced {
 		return result, err
 	}
+	result, err = db.notAdvanced(ctx, r)
+	if err != nil || result.View.State != domain.SessionLive || result.View.Refresh.Counter != r.Counter {
+		return result, err
+	}
+	result, err = db.rotateAlone(ctx, r)
+	if err != nil || result.Advanced {
+		return result, err
+	}
+	return db.notAdvanced(ctx, r)
+}
+
+// notAdvanced reads what the session is; many share a query.
+func (db *DB) notAdvanced(ctx context.Context, r Rotation) (RotationResult, error) {
 	view, err := db.Session(ctx, r.SessionID)
 	if errors.Is(err, ErrNotFound) {
 		return RotationResult{}, nil
@@ -41,49 +44,30 @@ const presented = `i AS (
 	)`
 
 // rotateBatch advances many sessions in one statement, which is its own transaction: one journey, one commit. It
-// returns a row for each rotation whose condition held in its snapshot, and with it the session, if it advanced.
-// A batch waits for nobody: rows are locked in one order, and those another holds are left out. A rotation whose
-// condition does not hold locks nothing, so that retries write nothing.
-const rotateBatch = `WITH ` + presented + `, fit AS MATERIALIZED (
-		SELECT i.n, s.id FROM i JOIN sessions s ON ` + rotationFits + `
-	), mine AS MATERIALIZED (
-		SELECT s.id FROM sessions s JOIN fit ON fit.id = s.id ORDER BY s.id FOR NO KEY UPDATE OF s SKIP LOCKED
-	), moved AS (
-		UPDATE sessions AS s SET ` + rotationMoves + ` FROM i, mine
-		WHERE mine.id = s.id AND ` + rotationFits + ` RETURNING i.n, ` + sessionColumns + `
+// returns those that advanced. A batch waits for nobody: it locks its rows in one order and leaves out those another
+// transaction holds. A rotation whose condition does not hold locks nothing, so that retries write nothing.
+const rotateBatch = `WITH ` + presented + `, held AS MATERIALIZED (
+		SELECT i.* FROM i JOIN sessions s ON ` + rotationFits + ` ORDER BY i.id FOR NO KEY UPDATE OF s SKIP LOCKED
 	)
-	SELECT fit.n, s.n IS NOT NULL, ` + sessionColumns + ` FROM fit LEFT JOIN moved s ON s.n = fit.n`
+	UPDATE sessions AS s SET ` + rotationMoves + ` FROM held i WHERE s.id = i.id AND s.counter = i.counter AND s.state = 1
+	RETURNING i.n, ` + sessionColumns
 
 // rotateWaiting advances one session and waits for whoever holds its row.
 const rotateWaiting = `WITH ` + presented + `
 	UPDATE sessions AS s SET ` + rotationMoves + ` FROM i WHERE ` + rotationFits + ` RETURNING ` + sessionColumns
 
-func (db *DB) rotateTogether(ctx context.Context, batch []Rotation) ([]rotated, error) {
-	return retried(ctx, func() ([]rotated, error) {
-		verdicts := make([]rotated, len(batch))
+func (db *DB) rotateTogether(ctx context.Context, batch []Rotation) ([]RotationResult, error) {
+	return retried(ctx, func() ([]RotationResult, error) {
+		results := make([]RotationResult, len(batch))
 		_, err := all(ctx, db.pool, func(row scanner) (none struct{}, err error) {
-			return none, scanRotated(row, verdicts)
+			var n int
+			result := advanced()
+			err = row.Scan(append([]any{&n}, sessionFields(&result.View.Session)...)...)
+			results[n] = result
+			return none, err
 		}, rotateBatch, rotationArrays(batch)...)
-		return verdicts, err
+		return results, err
 	})
-}
-
-// scanRotated puts one row of rotateBatch into its place.
-func scanRotated(row scanner, verdicts []rotated) error {
-	result := advanced()
-	fields := sessionFields(&result.View.Session)
-	var n int
-	var moved bool
-	if err := row.Scan(append([]any{&n, &moved}, ignored(len(fields))...)...); err != nil {
-		return err
-	}
-	if !moved { // and all else is NULL
-		verdicts[n].busy = true
-		return nil
-	}
-	err := row.Scan(append([]any{&n, &moved}, fields...)...)
-	verdicts[n].RotationResult = result
-	return err
 }
 
 // rotateAlone does the same for one session.

@@ -117,8 +117,9 @@ func (db *DB) AccountSessions(ctx context.Context, acc domain.AccountID, liveOnl
 func (db *DB) startConvoys() {
 	db.sessions = newConvoy[domain.SessionID](db.readSessions)
 	db.clients = newConvoy[string](db.liveClients)
+	db.sessions.lanes, db.clients.lanes = 2, 2
 	if db.postgres() {
 		db.rotations = newConvoy[domain.SessionID](db.rotateTogether)
-		db.rotations.exclusive = true
+		db.rotations.exclusive, db.rotations.lanes = true, 2
 	}
 }

@@ -98,16 +98,16 @@ func (h *house) signIn(t testing.TB, client *domain.Client, jkt string) *signedI
 		t.Fatal(err)
 	}
 	s := store.SignIn{
-		Now:         now,
-		Nonce:       store.Nonce{ExpiresAt: now.Add(time.Hour)},
-		NewAccount:  domain.Account{State: domain.AccountActive, CreatedAt: now},
-		NewIdentity: domain.Identity{Provider: "google", Issuer: "https://accounts.google.com", Subject: rand.Text(), CreatedAt: now},
-		Session:     row,
-		Event:       domain.Event{At: now, Actor: "system"},
+		Now:        now,
+		Nonce:      store.Nonce{ExpiresAt: now.Add(time.Hour)},
+		NewAccount: domain.Account{ID: domain.NewID[domain.AccountID](), State: domain.AccountActive, CreatedAt: now},
+		NewIdentity: domain.Identity{
+			ID: domain.NewID[domain.IdentityID](), Provider: "google", Issuer: "https://accounts.google.com", Subject: rand.Text(), CreatedAt: now,
+		},
+		Session: row,
+		Event:   domain.Event{At: now, Actor: "system"},
 	}
-	for _, random := range [][]byte{s.Nonce.Hash[:], s.NewAccount.ID[:], s.NewIdentity.ID[:]} {
-		_, _ = rand.Read(random)
-	}
+	_, _ = rand.Read(s.Nonce.Hash[:])
 	res, err := h.DB.SignIn(context.Background(), s)
 	if err != nil || res.Verdict != store.SignedIn {
 		t.Fatalf("sign in: verdict %v, error %v", res.Verdict, err)

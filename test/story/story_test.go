@@ -245,31 +245,30 @@ func endOne(t *testing.T, c *cast) {
 }
 
 // The server rotates, the answer is lost, and the server is gone before the phone can ask again. (That a killed process
-// loses nothing either is shown by the demo below, and at length by the fault runs.)
+// loses nothing either is shown by the demo, and at length by the fault runs.)
 func restart(t *testing.T, c *cast) {
 	c.todos(t, c.pixel)
 	before := c.pixel.RefreshToken()
-	heard := make(chan struct{})
+	rotated, back := make(chan struct{}), make(chan struct{})
 	c.Network.Observe(func(d standin.Delivery) {
 		if d.Fault == standin.LoseResponse {
-			close(heard)
-			c.Network.Offline(true)
+			close(rotated)
 		}
 	})
-	c.Network.Next("/token", standin.Fault{Kind: standin.LoseResponse})
+	c.Network.Next("/token", standin.Fault{Kind: standin.LoseResponse}, standin.Fault{Kind: standin.Deliver, Until: back})
 	refreshed := make(chan error, 1)
 	go func() {
 		_, err := c.pixel.Refresh(context.WithoutCancel(t.Context()))
 		refreshed <- err
 	}()
-	<-heard
+	<-rotated
 	c.Network.Observe(nil)
 	c.Restart(func() {
 		if got := c.todos(t, c.pixel); got != c.subject {
-			t.Errorf("without the issuer the app server took the phone for %q", got)
+			t.Errorf("while the issuer was down the app server took the phone for %q", got)
 		}
 	})
-	c.Network.Offline(false)
+	close(back)
 	if err := <-refreshed; err != nil {
 		t.Fatal(err)
 	}
