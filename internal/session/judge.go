@@ -37,7 +37,7 @@ const (
 	retry                           // n = c-1, answered with token c
 	lateRetry                       // the same, and counted: two parties may be at it
 	retryTooLate                    // n = c-1 of a bearer session after its grace
-	overtaken                       // n = c-2, just after: a delayed duplicate
+	overtaken                       // n <= c-2, just after: a delayed duplicate
 	reused                          // n <= c-2
 )
 
@@ -76,21 +76,21 @@ func judgeCounter(v *domain.SessionView, n uint32, now time.Time, grace time.Dur
 		return current
 	case n+1 == r.Counter:
 		return judgeRetry(v.Tier, now.Sub(r.RotatedAt), grace)
-	case n+2 == r.Counter && now.Sub(overtakenSince(v)) < delayedDuplicate:
+	case delayed(v, n, now):
 		return overtaken
 	}
 	return reused
 }
 
-// overtakenSince is the moment from which a request with the current token's grandparent is taken for one the
-// network delayed. Of a bearer session that is the grandparent's first use: whoever comes later is another party.
-// Of a bound session it is the parent's use, for the key has shown that this is the same phone: it may have retried
-// an hour-old grandparent, gone on, and be followed by a copy of the retry (invariant I4).
-func overtakenSince(v *domain.SessionView) time.Time {
+// delayed tells whether an ancestor of the current token's parent is taken for a copy the network held back. On a
+// bearer session that is the grandparent alone, and only so soon after its first use: whoever comes later is another
+// party. On a bound session the key has shown that this is the same phone, which may have retried an hour-old token or
+// refreshed several times in a breath: there it is any ancestor, so soon after the newest rotation (invariant I4).
+func delayed(v *domain.SessionView, n uint32, now time.Time) bool {
 	if v.Tier == domain.TierBound {
-		return v.Refresh.RotatedAt
+		return now.Sub(v.Refresh.RotatedAt) < delayedDuplicate
 	}
-	return v.Refresh.PrevRotatedAt
+	return n+2 == v.Refresh.Counter && now.Sub(v.Refresh.PrevRotatedAt) < delayedDuplicate
 }
 
 // judgeRetry judges the parent of the current token, age after it was first used.

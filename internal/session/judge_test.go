@@ -101,6 +101,8 @@ func TestEveryRowOfTheStateTable(t *testing.T) {
 		{"RT01: n = c-2, bound, overtaken 10 s ago", bound, func(s *situation) { s.present(5); s.rotated(10 * time.Second) }, reused},
 		{"RT01: n = c-2, bearer, first used 10 s ago", bearer, func(s *situation) { s.present(5); s.parent(10 * time.Second); s.rotated(0) }, reused},
 		{"RT01: n = c-3, overtaken just now", bearer, func(s *situation) { s.present(4); s.parent(time.Second); s.rotated(time.Second) }, reused},
+		{"RT06: n = c-3, bound, three refreshes in a breath and a copy of the first", bound, func(s *situation) { s.present(4); s.rotated(9 * time.Second) }, overtaken},
+		{"RT01: n = c-3, bound, overtaken 10 s ago", bound, func(s *situation) { s.present(4); s.rotated(10 * time.Second) }, reused},
 		{"RT01: n = 0", bound, func(s *situation) { s.present(0) }, reused},
 
 		{"RT08: n = c+1", bound, func(s *situation) { s.present(8) }, counterAhead},

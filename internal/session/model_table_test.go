@@ -69,19 +69,13 @@ func (m *modelSession) expect(n int, who by, now time.Time) outcome {
 		return repeats
 	case n == c-1:
 		return m.expectBearerRetry(now.Sub(m.born[c]))
-	case n == c-2 && now.Sub(m.born[m.overtakenBy(c)]) < 10*time.Second:
+	case m.tier == domain.TierBound && now.Sub(m.born[c]) < 10*time.Second:
+		return busy
+	case m.tier == domain.TierBearer && n == c-2 && now.Sub(m.born[c-1]) < 10*time.Second:
 		return busy
 	}
 	m.over = domain.EndedByReuse
 	return refused
-}
-
-// overtakenBy is the token whose birth a delayed duplicate is measured from.
-func (m *modelSession) overtakenBy(c int) int {
-	if m.tier == domain.TierBound {
-		return c
-	}
-	return c - 1
 }
 
 func (m *modelSession) expectBearerRetry(age time.Duration) outcome {

@@ -239,10 +239,15 @@ func (w *world) refreshAtOnce(a *app, k int) error {
 	return nil
 }
 
-// copyRequest delivers one of the last two requests again, as a network may within ten seconds. Of a bearer
-// session the copy of a retry, overtaken in between, cannot be told from a thief: it is left out.
+// copyRequest delivers one of the last requests again, as a network may within ten seconds. Of a bearer session the copy
+// of a retry, overtaken in between, cannot be told from a thief, nor can a copy that two refreshes overtook: they are
+// left out.
 func (w *world) copyRequest(a *app, k int) error {
-	i := len(a.sent) - 1 - k%2
+	back := k % 4
+	if a.tier == domain.TierBearer {
+		back = k % 2
+	}
+	i := len(a.sent) - 1 - back
 	if i < 0 || w.h.db.Now().Sub(a.sent[i].at) >= 10*time.Second {
 		return nil
 	}
