@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"context"
 	"encoding/json"
 	"net"
 	"net/http"
@@ -17,8 +18,9 @@ type api struct {
 }
 
 // newAPI makes an app server on a free loopback port; serve starts it once the issuer is known.
-func newAPI() (*api, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func newAPI(ctx context.Context) (*api, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}

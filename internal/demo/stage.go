@@ -68,7 +68,7 @@ func setUp(ctx context.Context, o Options, tell *teller) (_ *stage, err error) {
 	if s.network, err = standin.NewNetwork(); err != nil {
 		return s, err
 	}
-	if s.api, err = newAPI(); err != nil {
+	if s.api, err = newAPI(ctx); err != nil {
 		return s, err
 	}
 	if err := s.startServer(ctx, o); err != nil {
@@ -77,16 +77,17 @@ func setUp(ctx context.Context, o Options, tell *teller) (_ *stage, err error) {
 	if err := s.api.serve(s.issuer, s.freshToken); err != nil {
 		return s, err
 	}
-	return s, s.handOutPhones()
+	err = s.handOutPhones()
+	return s, err
 }
 
 // startServer writes the configuration and starts the server, on the usual ports where they are free.
 func (s *stage) startServer(ctx context.Context, o Options) error {
-	listen, err := port(o.Once, "127.0.0.1:8080")
+	listen, err := port(ctx, o.Once, "127.0.0.1:8080")
 	if err != nil {
 		return err
 	}
-	private, err := port(o.Once, "127.0.0.1:8081")
+	private, err := port(ctx, o.Once, "127.0.0.1:8081")
 	if err != nil {
 		return err
 	}
@@ -160,13 +161,14 @@ func (s *stage) writeFiles(listen, private, database string) error {
 }
 
 // port returns the usual address if a visitor will want to find it and it is free, otherwise any.
-func port(once bool, usual string) (string, error) {
+func port(ctx context.Context, once bool, usual string) (string, error) {
+	var lc net.ListenConfig
 	if !once {
-		if l, err := net.Listen("tcp", usual); err == nil {
+		if l, err := lc.Listen(ctx, "tcp", usual); err == nil {
 			return usual, l.Close()
 		}
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
@@ -206,7 +208,7 @@ func (s *stage) introspect(ctx context.Context, token string) (active bool, err 
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.SetBasicAuth("todo-api", s.secret)
-	res, err := http.DefaultClient.Do(req)
+	res, err := visitor.Do(req)
 	if err != nil {
 		return false, err
 	}

@@ -8,7 +8,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/countersign/countersign/standin"
 )
@@ -200,12 +199,4 @@ func (w *World) SignedIn(name, subject string, mods ...func(*standin.PhoneConfig
 		w.T.Fatalf("sign in: %v", err)
 	}
 	return p
-}
-
-// Skip lets a phone's pauses pass at once: the world's clock is set forward instead.
-func Skip(w *World) func(context.Context, time.Duration) error {
-	return func(ctx context.Context, d time.Duration) error {
-		w.Clock.Step(d)
-		return ctx.Err()
-	}
 }

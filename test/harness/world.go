@@ -141,11 +141,10 @@ type World struct {
 
 // Node is one running server.
 type Node struct {
-	App            *app.App
-	Public, Admin  string // where its listeners are
-	stop           context.CancelFunc
-	done           chan error
-	publicL, admin net.Listener
+	App           *app.App
+	Public, Admin string // where its listeners are
+	stop          context.CancelFunc
+	done          chan error
 }
 
 type options struct {
@@ -362,17 +361,25 @@ func (w *World) Admin() *client.Client {
 	return c
 }
 
-// Clock is the world's time: real time and an offset that only tests move.
+// Clock is the world's time: real time and an offset that only tests move, or time that stands still between steps.
 type Clock struct {
 	mu     sync.Mutex
 	offset time.Duration
+	frozen time.Time
 }
 
 // Now is the world's time.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return time.Now().Add(c.offset)
+	return c.real().Add(c.offset)
+}
+
+func (c *Clock) real() time.Time {
+	if c.frozen.IsZero() {
+		return time.Now()
+	}
+	return c.frozen
 }
 
 // Step moves the time.
@@ -380,6 +387,13 @@ func (c *Clock) Step(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.offset += d
+}
+
+// Freeze lets time stand still between steps, so that no slow machine comes too late.
+func (c *Clock) Freeze() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.frozen = time.Now()
 }
 
 // Log keeps what the nodes log.
