@@ -28,7 +28,7 @@ Still serving. Try:
   open  %[1]s/jwks
 
   curl -s -d client_id=%[5]s %[1]s/challenge
-  curl -s -d grant_type=password %[1]s/token
+  curl -s -d client_id=%[5]s -d grant_type=password %[1]s/token
   curl -s -H "Authorization: Bearer $(curl -s %[2]s/demo/token)" %[2]s/todos
 
   export COUNTERSIGN_API_KEY=%[4]s
