@@ -12,6 +12,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -66,12 +67,12 @@ func serveCeiling(engineURL, idpKey string) error {
 		return err
 	}
 	fmt.Println(l.Addr())
-	srv := &http.Server{Handler: mux} //nolint:gosec // loopback, for the length of a benchmark
+	srv := &http.Server{Handler: mux}
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		_ = srv.Shutdown(context.Background())
 	}()
-	if err := srv.Serve(l); err != http.ErrServerClosed {
+	if err := srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

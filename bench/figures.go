@@ -3,13 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 )
 
 // figures are what the database says of itself before and after a run.
 type figures struct {
 	rows int64
-	lsn  string // PostgreSQL only
+	lsn  string // PostgreSQL only: as far as the WAL was flushed, which is every commit that was answered
 	url  string
 }
 
@@ -29,37 +28,51 @@ func readFigures(ctx context.Context, url string) (figures, error) {
 		}
 		f.rows += n
 	}
-	if strings.HasPrefix(url, "postgres") {
-		if err := e.db.QueryRowContext(ctx, "SELECT pg_current_wal_insert_lsn()::text").Scan(&f.lsn); err != nil {
-			return f, err
-		}
+	if e.postgres {
+		err = e.db.QueryRowContext(ctx, "SELECT pg_current_wal_flush_lsn()::text").Scan(&f.lsn)
 	}
-	return f, nil
+	return f, err
 }
 
-// since says how many rows and how much WAL each of n rotations cost, full-page images apart.
-func (f figures) since(before figures, n int) string {
-	s := fmt.Sprintf("  rows %+d", f.rows-before.rows)
-	if f.lsn == "" {
-		return s
+// change is what a run did to the database.
+type change struct {
+	rows    int64   // more than before
+	counted bool    // whether wal was
+	wal     float64 // bytes for each request, full-page images apart
+}
+
+func (c *change) String() string {
+	s := fmt.Sprintf("rows %+d", c.rows)
+	if c.counted {
+		s += fmt.Sprintf("  WAL %.0f B each", c.wal)
 	}
-	bytes, err := walBetween(f.url, before.lsn, f.lsn)
+	return s
+}
+
+// since tells what n requests changed.
+func (f figures) since(ctx context.Context, before figures, n int) (*change, error) {
+	c := &change{rows: f.rows - before.rows, counted: f.lsn != ""}
+	if !c.counted {
+		return c, nil
+	}
+	bytes, err := walBetween(ctx, f.url, before.lsn, f.lsn)
 	if err != nil {
-		return s + "  WAL unknown: " + err.Error()
+		return nil, fmt.Errorf("count the WAL: %w", err)
 	}
-	return s + fmt.Sprintf("  WAL %.0f B each (bar 300)", float64(bytes)/float64(n))
+	c.wal = float64(bytes) / float64(n)
+	return c, nil
 }
 
-func walBetween(url, from, to string) (int64, error) {
+func walBetween(ctx context.Context, url, from, to string) (n int64, err error) {
 	e, err := openEngine(url)
 	if err != nil {
 		return 0, err
 	}
 	defer e.close()
-	if _, err := e.db.Exec("CREATE EXTENSION IF NOT EXISTS pg_walinspect"); err != nil {
+	if _, err := e.db.ExecContext(ctx, "CREATE EXTENSION IF NOT EXISTS pg_walinspect"); err != nil {
 		return 0, err
 	}
-	var n int64
-	err = e.db.QueryRow("SELECT coalesce(sum(record_length - fpi_length), 0)::bigint FROM pg_get_wal_records_info($1, $2)", from, to).Scan(&n)
+	const question = "SELECT coalesce(sum(record_length - fpi_length), 0)::bigint FROM pg_get_wal_records_info($1, $2)"
+	err = e.db.QueryRowContext(ctx, question, from, to).Scan(&n)
 	return n, err
 }

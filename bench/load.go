@@ -1,22 +1,40 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"time"
 )
 
-// result is what one closed-loop run measured.
+// result is what closed-loop load measured.
 type result struct {
-	requests      int
-	elapsed       time.Duration
-	p50, p95, p99 time.Duration
+	took    []time.Duration // of every request that was answered as it should be, sorted
+	elapsed time.Duration
+	cpu     time.Duration // the serving process spent
 }
 
-func (r result) perSecond() float64 { return float64(r.requests) / r.elapsed.Seconds() }
+func (r *result) requests() int      { return len(r.took) }
+func (r *result) perSecond() float64 { return float64(len(r.took)) / r.elapsed.Seconds() }
+func (r *result) cpuEach() float64   { return float64(r.cpu.Microseconds()) / float64(len(r.took)) }
+func (r *result) join(another result) {
+	r.took = append(r.took, another.took...)
+	slices.Sort(r.took)
+	r.elapsed += another.elapsed
+	r.cpu += another.cpu
+}
 
-// step makes the i-th request of a worker; io.EOF ends the worker early (its prepared requests are used up).
+func (r *result) quantile(q float64) time.Duration {
+	return r.took[min(len(r.took)-1, int(q*float64(len(r.took))))]
+}
+
+func median(list []float64) float64 {
+	sorted := slices.Sorted(slices.Values(list))
+	return sorted[len(sorted)/2]
+}
+
+// step makes the i-th request of a worker; errUsedUp ends the worker early.
 type step func(c *conn, i int) error
 
 // run drives conns connections in closed loops for d and counts what was answered as it should be. Anything else
@@ -32,19 +50,15 @@ func run(addr string, conns int, d time.Duration, worker func(n int) step) (resu
 		wg.Go(func() { latencies[n], errs[n] = loop(addr, start, d, worker(n)) })
 	}
 	wg.Wait()
-	elapsed := time.Since(start)
-	for _, err := range errs {
-		if err != nil {
-			return result{}, err
-		}
+	r := result{took: slices.Concat(latencies...), elapsed: time.Since(start)}
+	if err := errors.Join(errs...); err != nil {
+		return r, err
 	}
-	all := slices.Concat(latencies...)
-	if len(all) == 0 {
-		return result{}, fmt.Errorf("no request was answered in %s", d)
+	if r.requests() == 0 {
+		return r, fmt.Errorf("no request was answered in %s", d)
 	}
-	slices.Sort(all)
-	at := func(q float64) time.Duration { return all[min(len(all)-1, int(q*float64(len(all))))] }
-	return result{requests: len(all), elapsed: elapsed, p50: at(.5), p95: at(.95), p99: at(.99)}, nil
+	slices.Sort(r.took)
+	return r, nil
 }
 
 func loop(addr string, start time.Time, d time.Duration, do step) ([]time.Duration, error) {
@@ -57,7 +71,7 @@ func loop(addr string, start time.Time, d time.Duration, do step) ([]time.Durati
 	last := time.Now()
 	for i := 0; last.Sub(start) < d; i++ {
 		if err := do(c, i); err != nil {
-			if err == errUsedUp {
+			if errors.Is(err, errUsedUp) {
 				return took, nil
 			}
 			return nil, err

@@ -17,7 +17,7 @@ var errUsedUp = errors.New("prepared requests used up")
 // scenario is one kind of load on the server and the same shape of load on its ceiling.
 type scenario struct {
 	name    string
-	bar     float64 // the ratio asked of 64 connections
+	bar     float64 // the share of its ceiling asked of 64 connections, in percent; zero: none
 	rotates bool    // each request is one rotation: rows and WAL are counted
 	prepare func(conns int, d time.Duration) error
 	server  func(conns, n int) step
@@ -25,24 +25,43 @@ type scenario struct {
 }
 
 // scenarios are the loads of a run, in order.
-func (ph *phones) scenarios(ceilingToken string) []scenario {
+func (ph *phones) scenarios() ([]scenario, error) {
+	token, err := ph.ceilingToken()
+	if err != nil {
+		return nil, err
+	}
 	none := func(int, time.Duration) error { return nil }
 	signed := func(conns, n int) step { return ph.bare("/sign", ph.bearer, conns, n) }
 	return []scenario{
-		{"introspection", .60, false, none, ph.introspecter, func(int, int) step { return ph.bareIntrospecter(ceilingToken) }},
-		{"client credentials", .60, false, none, func(int, int) step { return ph.service() }, signed},
-		{"refresh, bearer", .40, true, none, func(conns, n int) step { return ph.refresher(ph.bearer, conns, n) }, signed},
+		{"introspection", 60, false, none, ph.introspecter, func(int, int) step { return ph.bareIntrospecter(token) }},
+		{"client credentials", 60, false, none, func(int, int) step { return ph.service() }, signed},
+		{"refresh, bearer", 40, true, none, func(conns, n int) step { return ph.refresher(ph.bearer, conns, n) }, signed},
 		{"refresh, bound", 0, true, none, func(conns, n int) step { return ph.refresher(ph.bound, conns, n) },
 			func(conns, n int) step { return ph.bare("/proof-sign", ph.bound, conns, n) }},
-		{"sign-in, returning", .35, false, ph.signInsFor, func(int, int) step { return ph.signer() }, func(int, int) step { return ph.bareSigner() }},
+		{"sign-in, returning", 35, false, ph.signInsFor, func(int, int) step { return ph.signer() }, func(int, int) step { return ph.bareSigner() }},
+	}, nil
+}
+
+// ceilingToken is a token the ceiling signed itself, for it to introspect.
+func (ph *phones) ceilingToken() (string, error) {
+	c, err := dial(ph.ceiling)
+	if err != nil {
+		return "", err
 	}
+	defer c.close()
+	status, body, err := c.post(ph.ceiling, "/sign", "x=y")
+	if err := ok200(status, body, err); err != nil {
+		return "", err
+	}
+	token, _ := member(body, "access_token")
+	return token, nil
 }
 
 // signInsFor prepares about as many sign-ins as a run can use.
 func (ph *phones) signInsFor(conns int, d time.Duration) error {
-	perSecond := 3000
+	perSecond := 6000
 	if conns == 1 {
-		perSecond = 1000
+		perSecond = 1500
 	}
 	return ph.prepareSignIns(int(d.Seconds() * float64(perSecond)))
 }

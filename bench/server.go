@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -31,6 +32,23 @@ func (p *process) stop() {
 		_ = p.cmd.Process.Kill()
 		<-done
 	}
+}
+
+// cpu is the processor time the process has spent in user and kernel mode (Linux; zero elsewhere).
+func (p *process) cpu() time.Duration {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	// The fields after the name, which may hold anything: state is the first, utime and stime the twelfth and thirteenth.
+	_, rest, _ := strings.Cut(string(data), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * (time.Second / 100) // USER_HZ is 100 wherever Go runs
 }
 
 // resident is the resident set in MiB (Linux; zero elsewhere).
@@ -92,8 +110,9 @@ clients:
 // lifted is what the configuration above lifts; the report says so.
 const lifted = "limits lifted for the load: refresh_retries_per_minute, refreshes_per_minute"
 
-// startServer writes a configuration into dir and runs the binary on it. Its log goes to a file, as in service.
-func startServer(ctx context.Context, binary, dir, database, standin string, maxConns int) (*target, error) {
+// startServer writes a configuration into the site's folder and runs the binary on it. Its log goes to a file, as in
+// service.
+func startServer(ctx context.Context, s *site, maxConns int) (*target, error) {
 	public, err := freePort()
 	if err != nil {
 		return nil, err
@@ -103,26 +122,16 @@ func startServer(ctx context.Context, binary, dir, database, standin string, max
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(public)
-	files := map[string]string{
-		"countersign.yaml": fmt.Sprintf(configuration, port, admin, database, standin, maxConns),
-		"resource.secret":  resourceSecret, "service.secret": serviceSecret,
+	text := fmt.Sprintf(configuration, port, admin, s.database, s.provider.url, maxConns)
+	if err := writeFiles(ctx, s, text); err != nil {
+		return nil, err
 	}
-	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := os.Stat(filepath.Join(dir, "master.key")); err != nil {
-		if out, err := exec.CommandContext(ctx, binary, "key", "new-master", "--out", filepath.Join(dir, "master.key")).CombinedOutput(); err != nil { //nolint:gosec // our own binary
-			return nil, fmt.Errorf("new-master: %w: %s", err, out)
-		}
-	}
-	log, err := os.Create(filepath.Join(dir, "server.log"))
+	log, err := os.Create(filepath.Join(s.dir, "server.log"))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = log.Close() }()
-	cmd := exec.CommandContext(ctx, binary, "serve", "--config", filepath.Join(dir, "countersign.yaml")) //nolint:gosec // our own binary
+	cmd := exec.CommandContext(ctx, s.binary, "serve", "--config", filepath.Join(s.dir, "countersign.yaml"))
 	cmd.Stdout, cmd.Stderr = log, log
 	t := &target{addr: public, issuer: "http://localhost:" + port}
 	t.cmd, t.stdin = cmd, io.NopCloser(nil)
@@ -137,6 +146,26 @@ func startServer(ctx context.Context, binary, dir, database, standin string, max
 	}
 	t.ready = time.Since(start)
 	return t, nil
+}
+
+// writeFiles writes what a server reads; the master key is made once and kept.
+func writeFiles(ctx context.Context, s *site, configuration string) error {
+	files := map[string]string{
+		"countersign.yaml": configuration, "resource.secret": resourceSecret, "service.secret": serviceSecret,
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
+			return err
+		}
+	}
+	key := filepath.Join(s.dir, "master.key")
+	if _, err := os.Stat(key); err == nil {
+		return nil
+	}
+	if out, err := exec.CommandContext(ctx, s.binary, "key", "new-master", "--out", key).CombinedOutput(); err != nil {
+		return fmt.Errorf("new-master: %w: %s", err, out)
+	}
+	return nil
 }
 
 // waitReady asks until it is answered 200. It is a measurement, so it asks every two milliseconds.
@@ -161,30 +190,37 @@ func waitReady(ctx context.Context, url string) error {
 	return fmt.Errorf("%s did not become ready", url)
 }
 
+// bare is a running ceiling.
+type bare struct {
+	process
+	addr string
+}
+
 // startCeiling runs this very program as the bare handler.
-func startCeiling(ctx context.Context, database, idpKey string) (*process, string, error) {
+func startCeiling(ctx context.Context, database, idpKey string) (*bare, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "ceiling", database, idpKey) //nolint:gosec // ourselves
+	cmd := exec.CommandContext(ctx, self, "ceiling", database, idpKey)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, "", err
+		return nil, err
 	}
-	p := &process{cmd: cmd, stdin: in}
+	b := &bare{process: process{cmd: cmd, stdin: in}}
 	addr, err := bufio.NewReader(out).ReadString('\n')
 	if err != nil {
-		p.stop()
-		return nil, "", fmt.Errorf("ceiling: %w", err)
+		b.stop()
+		return nil, fmt.Errorf("ceiling: %w", err)
 	}
-	return p, strings.TrimSpace(addr), nil
+	b.addr = strings.TrimSpace(addr)
+	return b, nil
 }

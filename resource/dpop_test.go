@@ -22,6 +22,7 @@ func TestABoundTokenPassesWithItsProof(t *testing.T) {
 	}
 }
 
+// rfc9449-6-01
 func TestPossession(t *testing.T) {
 	a := newAPI(t, nil)
 	p, other := newProver(), newProver()

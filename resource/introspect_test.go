@@ -11,6 +11,7 @@ func asking(c *resource.Config) {
 	c.IntrospectionURL, c.ResourceID, c.ResourceSecret = c.Issuer+"/introspect", "todo:api", "pass:word+%"
 }
 
+// rfc7662-4-06
 func TestIntrospectionDecidesAfterTheLocalChecks(t *testing.T) {
 	a := newAPI(t, asking)
 	token := "Bearer " + a.issuer.token(nil)

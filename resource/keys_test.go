@@ -91,7 +91,7 @@ func TestUnknownKidsCauseOneFetchAMinute(t *testing.T) {
 	}
 }
 
-// RS04
+// RS04, rfc8725-3.10-01
 func TestKidsThatAreNoNamesCauseNoFetch(t *testing.T) {
 	a := newAPI(t, nil)
 	for _, kid := range []string{"../../x", "https://evil.example/jwks", "' OR 1=1 --", strings.Repeat("k", 4096), "a..b", "k\x00", "kéy", ""} {

@@ -21,12 +21,14 @@ func TestAGoodTokenPasses(t *testing.T) {
 	a.get(t, "bearer "+a.issuer.token(nil)).want(t, http.StatusOK, "") // schemes have no case (RFC 9110 §11.1)
 }
 
+// rfc9068-2.1-02
 func TestBothAlgorithmsPass(t *testing.T) {
 	a := newAPI(t, nil)
 	a.issuer.rotate("k2-rs256", jose.RS256)
 	a.get(t, "Bearer "+a.issuer.token(nil)).want(t, http.StatusOK, "")
 }
 
+// rfc9068-4-02, rfc9068-4-03, rfc9068-4-05, rfc9068-4-06, rfc9700-2.3-03
 func TestClaimsThatAreRefused(t *testing.T) {
 	a := newAPI(t, nil)
 	now := a.clock.now()
@@ -88,6 +90,7 @@ func TestClaimsThatOnlyAnAttackerWrites(t *testing.T) {
 }
 
 // RS01: whatever else the issuer signs is no access token.
+// rfc9068-4-01, rfc9068-5-01
 func TestOtherKindsOfTokensAreRefused(t *testing.T) {
 	a := newAPI(t, nil)
 	for _, typ := range []string{"JWT", "", "logout+jwt", "token-introspection+jwt", "dpop+jwt", "at+jwt+x"} {
@@ -107,6 +110,7 @@ func TestOtherKindsOfTokensAreRefused(t *testing.T) {
 	}
 }
 
+// rfc9068-4-04
 func TestForeignSignaturesAreRefused(t *testing.T) {
 	a := newAPI(t, nil)
 	stranger := newSigner("k1-es256", jose.ES256)

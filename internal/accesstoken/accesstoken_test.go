@@ -69,6 +69,7 @@ func sign(t testing.TB, alg jose.Alg, typ string, claims any) string {
 	return raw
 }
 
+// rfc9068-2.1-02, rfc9449-6-01
 func TestATokenOfOursIsRead(t *testing.T) {
 	want := &Token{
 		Issuer: issuer, Subject: "acc_AAAAAAAAAAAAAAAAAAAAAA", Audience: ours, ClientID: "com.example.todo",
@@ -109,6 +110,7 @@ func wantInvalid(t *testing.T, c *Checker, raw string) {
 }
 
 // RS01 and RFC 9068 §4: another kind of token, or another algorithm, is no access token.
+// rfc8725-3.1-01, rfc9068-4-01
 func TestOtherTokensAreRefused(t *testing.T) {
 	for _, typ := range []string{"", "JWT", "logout+jwt", "token-introspection+jwt", "dpop+jwt", "at+jwt "} {
 		wantInvalid(t, checker(), sign(t, jose.ES256, typ, payload()))
@@ -122,6 +124,7 @@ func TestOtherTokensAreRefused(t *testing.T) {
 }
 
 // RS02 and RFC 9068 §4.
+// rfc7519-4.1.3-01, rfc9068-4-03, rfc9700-2.3-03
 func TestAudience(t *testing.T) {
 	for name, tc := range map[string]struct {
 		aud  any
@@ -162,6 +165,7 @@ func TestAudience(t *testing.T) {
 	}
 }
 
+// rfc7519-7.3-01, rfc9068-4-02
 func TestTheIssuerIsComparedExactly(t *testing.T) {
 	for _, iss := range []any{"https://login.example/", "http://login.example", "https://LOGIN.example", "https://login.example.evil.example", "", 7, nil, []string{issuer}} {
 		claims := payload()
@@ -180,6 +184,7 @@ func TestACheckerWithoutIssuerOrKeysRefuses(t *testing.T) {
 }
 
 // RS04: nothing in a header leads anywhere.
+// rfc8725-3.10-01
 func TestHeadersLeadNowhere(t *testing.T) {
 	embedded, err := signers[jose.ES256].SignWithJWK("at+jwt", payload())
 	if err != nil {
@@ -203,7 +208,7 @@ func TestHeadersLeadNowhere(t *testing.T) {
 	}
 }
 
-// RS05
+// RS05, rfc7519-4.1.4-01, rfc7519-4.1.5-01, rfc7519-4.1.6-01, rfc9068-4-05
 func TestTimes(t *testing.T) {
 	at := func(d time.Duration) int64 { return now.Add(d).Unix() }
 	for name, tc := range map[string]struct {
@@ -248,6 +253,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
+// rfc7519-4.1.4-01
 func TestTheLeewayIsCapped(t *testing.T) {
 	for leeway, tolerated := range map[time.Duration]time.Duration{
 		time.Hour: 60 * time.Second, 0: 0, -time.Hour: 0, 10 * time.Second: 10 * time.Second,

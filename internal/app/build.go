@@ -42,7 +42,7 @@ func openStore(ctx context.Context, c *config.Config, o Options) (*store.DB, err
 
 func prepareStore(ctx context.Context, db *store.DB, o Options) error {
 	if !o.NoMigrate {
-		if _, err := db.Migrate(ctx); err != nil {
+		if _, err := migrate(ctx, db); err != nil {
 			return fmt.Errorf("bring the database schema up to date: %w", err)
 		}
 	}

@@ -26,7 +26,16 @@ func Migrate(ctx context.Context, c *config.Config) (steps int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	return db.Migrate(ctx)
+	return migrate(ctx, db)
+}
+
+// migrate says what to do about a schema of a release to come.
+func migrate(ctx context.Context, db *store.DB) (steps int, err error) {
+	steps, err = db.Migrate(ctx)
+	if errors.Is(err, store.ErrNewerSchema) {
+		return 0, fmt.Errorf("%w; start the release that made it, or a later one", err)
+	}
+	return steps, err
 }
 
 // MasterKeyLine makes a line for a master key file.

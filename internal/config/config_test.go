@@ -21,6 +21,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // Every file under testdata/refused gets exactly the sentences of its golden file: all problems at once, each with its
 // line and a remedy. KL04 is among them.
+// rfc6749-3.1.2-01, rfc6749-3.2-01, rfc6749-10.1-01, rfc7519-4.1.2-01, rfc8725-3.2-01
 func TestEveryProblemIsToldWithItsLineAndRemedy(t *testing.T) {
 	files, err := filepath.Glob("testdata/refused/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -208,6 +209,32 @@ func TestValidateJudgesAConfigFromNoFile(t *testing.T) {
 	}
 }
 
+// rfc6749-10.1-01: what ships to everybody's phone or browser holds no secret.
+func TestAClientThatCannotKeepASecretGetsNone(t *testing.T) {
+	for _, kind := range []domain.ClientType{domain.ClientNative, domain.ClientBrowser} {
+		for name, give := range map[string]func(*Client){
+			"a secret":           func(c *Client) { c.Secret = accepted(t).Clients[1].Secret },
+			"a file with one":    func(c *Client) { c.SecretFile = "./nightly.secret" },
+			"a method to use it": func(c *Client) { c.AuthMethod = string(domain.AuthSecretBasic) },
+		} {
+			t.Run(string(kind)+": "+name, func(t *testing.T) {
+				c := accepted(t)
+				c.src = source{}
+				app := &c.Clients[0]
+				app.Type, app.RedirectURIs = string(kind), []string{"https://app.example.com/callback"}
+				if err := c.Validate(); err != nil {
+					t.Fatalf("without: %v", err)
+				}
+				give(app)
+				if err := c.Validate(); err == nil || !strings.HasPrefix(err.Error(), "clients[0].") {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+	}
+}
+
+// rfc6749-3.1.2-01, and how far rfc9700-2.6-03 holds: loopback may be http for every kind of client.
 func TestRedirectURIs(t *testing.T) {
 	tests := []struct {
 		uri         string
@@ -220,6 +247,8 @@ func TestRedirectURIs(t *testing.T) {
 		{"http://localhost:3000/callback", true, true},
 		{"com.example.app:/callback", true, false},
 		{"com.example.app://callback", true, false},
+		{"http://app.example.com/callback", false, false},
+		{"/callback", false, false},
 		{"http://127.0.0.1.evil.com/", false, false},
 		{"http://2130706433/", false, false},
 		{"http://0.0.0.0/", false, false},

@@ -109,6 +109,7 @@ func TestAProverSatisfiesTheVerifier(t *testing.T) {
 	}
 }
 
+// rfc9449-11.6-01
 func TestEveryListedAlgorithmIsAccepted(t *testing.T) {
 	for _, alg := range []jose.Alg{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA} {
 		raw, err := newSigner(alg).SignWithJWK(proofTyp, json.RawMessage(claims("")))
@@ -122,6 +123,7 @@ func TestEveryListedAlgorithmIsAccepted(t *testing.T) {
 }
 
 // DP01 and RFC 9449 §4.3 points 1 to 4.
+// rfc9449-4.3-03, rfc9449-4.3-04, rfc9449-4.3-06
 func TestProofsThatAreNoProofs(t *testing.T) {
 	good := proof(t, claims(""))
 	otherTyp, err := testKey.SignWithJWK("JWT", json.RawMessage(claims("")))
@@ -271,6 +273,7 @@ func TestATH(t *testing.T) {
 }
 
 // DP08 and RFC 9449 §8, §9, §11.1: a fresh nonce stands in for the phone's clock.
+// rfc9449-11.1-01, rfc9449-8-02
 func TestNonceAndClock(t *testing.T) {
 	n := nonces()
 	otherNode := nonces()

@@ -6,6 +6,7 @@ import (
 	"time"
 )
 
+// rfc9449-8-02
 func TestNonces(t *testing.T) {
 	n := nonces()
 	nonce := n.Mint(now)

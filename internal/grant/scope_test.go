@@ -32,6 +32,7 @@ func appOffer() offer {
 // is compares a list with its text, "" being none.
 func is(list []string, text string) bool { return strings.Join(list, " ") == text }
 
+// rfc9068-3-01, rfc9068-3-03
 func TestWhatASignInIsGranted(t *testing.T) {
 	for _, c := range []struct {
 		name, scope string

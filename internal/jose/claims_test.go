@@ -45,6 +45,7 @@ func TestValuesThatAreNoJSON(t *testing.T) {
 	}
 }
 
+// rfc7519-7.3-01
 func TestWhatLooksAlikeButIsNotIsKeptApart(t *testing.T) {
 	c := mustParse(t, `{"x5t":"a","x5t#S256":"b","ｓub":"c","sub":"d","kid":1,"kids":2,"Name":"e"}`)
 	if sub, _, _ := c.String("sub"); sub != "d" {
@@ -55,6 +56,7 @@ func TestWhatLooksAlikeButIsNotIsKeptApart(t *testing.T) {
 	}
 }
 
+// rfc7519-4.1.6-01
 func TestDates(t *testing.T) {
 	for in, want := range map[string]time.Time{
 		"0":             time.Unix(0, 0),

@@ -60,6 +60,7 @@ func rsaJWK(t *testing.T, bits int, e string) string {
 }
 
 // DP02 and RFC 7517 §9: what is no sound public key is refused.
+// rfc7517-4-01, rfc8725-3.2-01, rfc8725-3.4-01
 func TestJWKsThatAreRefused(t *testing.T) {
 	ec := func(more string) string {
 		return `{"kty":"EC","crv":"P-256","x":"` + ecX + `","y":"` + ecY + `"` + more + `}`
@@ -145,6 +146,7 @@ func TestMarshalRefusesAPrivateKey(t *testing.T) {
 }
 
 // RFC 7517 §5: keys a reader does not understand are ignored.
+// rfc7517-4-02
 func TestASetSkipsWhatItCannotUse(t *testing.T) {
 	good := `{"kty":"EC","crv":"P-256","kid":"good","x":"` + ecX + `","y":"` + ecY + `"`
 	set := `{"keys":[` + strings.Join([]string{
@@ -153,7 +155,7 @@ func TestASetSkipsWhatItCannotUse(t *testing.T) {
 		good + `,"use":7}`,
 		good + `,"key_ops":["encrypt"]}`,
 		good + `,"d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}`,
-		good + `,"key_ops":["verify"],"use":"sig","x5c":["not a certificate"],"x5u":"https://evil.example/"}`,
+		good + `,"key_ops":["verify"],"use":"sig","x5c":["not a certificate"],"x5u":"https://evil.example/","com.example.more":{"a":[1]}}`,
 		`{"kty":"AKP","alg":"ML-DSA-44","pub":"AA"}`,
 		`{"kty":"oct","k":"AA"}`,
 		`{"kty":"EC","crv":"P-521","x":"` + ecX + `","y":"` + ecY + `"}`,
@@ -221,6 +223,7 @@ func TestFitsHonoursWhatTheSetSaysOfAKey(t *testing.T) {
 	}
 }
 
+// rfc8725-3.2-01
 func TestSignersThatAreRefused(t *testing.T) {
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {

@@ -138,6 +138,7 @@ func TestVectorsOfRFC7515(t *testing.T) {
 }
 
 // RFC 7515 Appendix A.1 is HS256 and A.5 is unsecured: neither is ever accepted (RFC 8725 §3.1, §3.2).
+// rfc8725-3.2-02
 func TestUnsecuredAndHMACTokensAreRefused(t *testing.T) {
 	const payload = ".eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ."
 	for name, raw := range map[string]string{
@@ -159,6 +160,7 @@ func wantRefused(t *testing.T, raw string, p Policy, key KeyFunc) {
 	}
 }
 
+// rfc7519-7.2-02, rfc7519-7.2-03, rfc8725-3.1-01, rfc8725-3.2-02
 func TestHeadersThatAreRefused(t *testing.T) {
 	const good = `{"sub":"someone"}`
 	policy := Policy{Algs: []Alg{ES256, RS256}, Typ: "at+jwt"}
@@ -214,6 +216,7 @@ func TestHeadersThatAreAccepted(t *testing.T) {
 	}
 }
 
+// rfc7519-4-01, rfc7519-7.2-02, rfc8725-3.7-01
 func TestClaimsThatAreRefused(t *testing.T) {
 	for name, payload := range map[string]string{
 		"sub twice (ID22)":       `{"sub":"a","sub":"b"}`,
@@ -226,6 +229,9 @@ func TestClaimsThatAreRefused(t *testing.T) {
 		"BOM (ID22)":             "\ufeff" + `{"sub":"a"}`,
 		"invalid UTF-8 (RS06)":   "{\"sub\":\"\xff\"}",
 		"half a surrogate pair":  `{"sub":"\ud800"}`,
+		"UTF-16":                 "{\x00\"\x00a\x00\"\x00:\x001\x00}\x00",
+		"UTF-16 with its mark":   "\xff\xfe{\x00}\x00",
+		"Latin-1":                "{\"sub\":\"Ren\xe9\"}",
 		"an array":               `["sub"]`,
 		"trailing data":          `{"sub":"a"}x`,
 		"a comma too many":       `{"sub":"a",}`,
@@ -239,6 +245,7 @@ func TestClaimsThatAreRefused(t *testing.T) {
 	}
 }
 
+// rfc7519-7.2-01
 func TestFormsThatAreRefused(t *testing.T) {
 	raw := sign(t, ES256, "", map[string]any{"sub": "someone"})
 	parts := strings.Split(raw, ".")
@@ -271,6 +278,7 @@ func nextBase64(c byte) byte {
 }
 
 // RS08: whatever the claims say, a bad signature reads as a bad signature.
+// rfc8725-3.3-01
 func TestABadSignatureIsFoundBeforeAnyClaimIsRead(t *testing.T) {
 	for name, payload := range map[string]string{
 		"expired": `{"exp":1}`, "broken claims": `{"exp":`, "sound claims": `{"exp":1893456000}`,

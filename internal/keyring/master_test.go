@@ -20,7 +20,7 @@ func mustMaster(t testing.TB, lines ...string) *Master {
 	return m
 }
 
-// KL04
+// KL04, rfc8725-3.5-01
 func TestMasterKeysThatAreRefused(t *testing.T) {
 	counting := make([]byte, 32)
 	for i := range counting {
@@ -66,6 +66,7 @@ func TestAMasterKeyFileMayHoldCommentsAndOlderKeys(t *testing.T) {
 	}
 }
 
+// rfc8725-3.5-01
 func TestNewLinesAreAcceptedAndDiffer(t *testing.T) {
 	seen := map[string]bool{}
 	for range 1000 {
@@ -115,6 +116,7 @@ func TestAMasterKeyIsNotPrinted(t *testing.T) {
 	}
 }
 
+// rfc8725-3.10-01
 func TestKidsReadBackAndNothingElseDoes(t *testing.T) {
 	for _, id := range []uint32{0, 1, 1_790_000_000, 1<<32 - 1} {
 		for _, alg := range []string{"ES256", "RS256"} {

@@ -103,6 +103,7 @@ func TestDP06AtRefreshARepeatedProofIsARetry(t *testing.T) {
 }
 
 // DP06 DP09 RS01 RT18 rfc9449-4.3-12 rfc9449-7.1-01 rfc9449-7.1-02 rfc9449-7.1-03 rfc9449-7.2-01 rfc9449-7.2-03 rfc9700-4.10.1-01
+// rfc9068-5-01
 func TestWhoMayPresentAnAccessToken(t *testing.T) {
 	h := build(t)
 	phone, thief := h.phone(t), h.phone(t)

@@ -80,6 +80,7 @@ func TestWhatASignInBringsFollowsItsScope(t *testing.T) {
 }
 
 // TX01 TX02 TX04 rfc8693-2.1-05 rfc8693-2.1-02 rfc8693-2.1-03 rfc8693-2.1-06 rfc8693-2.2.2-01 rfc8693-2.2.2-02 rfc8693-3-01
+// rfc9068-5-01
 func TestASignInThatIsRefused(t *testing.T) {
 	h := build(t)
 	phone := h.phone(t)
@@ -150,10 +151,10 @@ func TestTX05AChallengeThatNamedAKeyNeedsAProofByThatKey(t *testing.T) {
 	h := build(t)
 	phone, thief := h.phone(t), h.phone(t)
 	form := phone.signInForm(t, "app", "pat")
-	if a := post(t, h.url+"/token", form); a.StatusCode != 400 {
+	if a := post(t, h.url+"/token", form); !a.failed(t, 400, "invalid_dpop_proof") {
 		t.Errorf("without a proof: %d %s", a.StatusCode, a.body)
 	}
-	if a := post(t, h.url+"/token", form, thief.proof(t, "POST", "/token", "")...); a.StatusCode != 400 {
+	if a := post(t, h.url+"/token", form, thief.proof(t, "POST", "/token", "")...); !a.failed(t, 400, "invalid_request") {
 		t.Errorf("by another key: %d %s", a.StatusCode, a.body)
 	}
 	if a := post(t, h.url+"/token", form, phone.proof(t, "POST", "/token", "")...); a.StatusCode != 200 {

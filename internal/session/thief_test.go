@@ -11,7 +11,7 @@ import (
 	"github.com/countersign/countersign/internal/oauth"
 )
 
-// RT01
+// RT01, rfc9700-4.14.2-03
 func TestAnOldTokenEndsTheSession(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {
 		for name, jkt := range map[string]string{"bearer": "", "bound": phoneKey} {
@@ -85,7 +85,7 @@ func TestThreeLateGenerationsInARowEndABearerSession(t *testing.T) {
 	})
 }
 
-// RT07
+// RT07, rfc9700-4.14.2-03
 func TestAThiefInLockStepIsFoundOut(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {
 		for _, c := range []struct {

@@ -130,7 +130,10 @@ func (s *Service) checkNonce(ctx context.Context, now time.Time, by caller, text
 	}
 	jkt := ""
 	if c.bound {
-		jkt = by.JKT
+		if jkt = by.JKT; jkt == "" { // TX05; a proof by another key fails the MAC
+			return store.Nonce{}, oauth.E(oauth.InvalidDPoPProof,
+				"This nonce was asked for with a DPoP key. Send a proof by that key in the DPoP header.")
+		}
 	}
 	key, ok, err := s.Keys.Find(ctx, c.keyID, keyring.SignInNonce)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 )
 
 // What is wrong with the token itself.
+// rfc8725-3.2-02, rfc8725-3.8-01, rfc8725-3.8-02
 func TestTokensThatAreRefused(t *testing.T) {
 	h := house.OnSQLite(t)
 	h.SignIn.FailuresPerMinute = -1
@@ -147,10 +148,10 @@ func TestNoncesThatAreRefused(t *testing.T) {
 				wantRefused(t, h, r, oauth.InvalidRequest)
 			})
 		}
-		t.Run("asked for with a key and sent without one", func(t *testing.T) {
+		t.Run("TX05 asked for with a key and sent without one", func(t *testing.T) {
 			r := h.Request(t, h.Google, house.GoogleToken("ada"), house.Todo, phone)
 			r.JKT = ""
-			wantRefused(t, h, r, oauth.InvalidRequest)
+			wantRefused(t, h, r, oauth.InvalidDPoPProof)
 		})
 		t.Run("ten minutes old", func(t *testing.T) {
 			r := h.Request(t, h.Google, house.GoogleToken("ada"), house.Todo, phone)
@@ -213,7 +214,7 @@ func TestChallengeParameters(t *testing.T) {
 		t.Errorf("nonces %q, %q, %v, %v", a, b, errA, errB)
 	}
 	if after := rows(t, h); after["nonces"] != before["nonces"] {
-		t.Error("a challenge stored something (DS08)")
+		t.Error("a challenge stored something")
 	}
 }
 

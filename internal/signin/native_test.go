@@ -54,6 +54,7 @@ func TestFirstSignIn(t *testing.T) {
 	})
 }
 
+// rfc8725-3.8-02
 func TestReturningPersonIsTheSameAccount(t *testing.T) {
 	house.OnBothEngines(t, func(t *testing.T, h *house.House) {
 		phone := h.Phone(t)

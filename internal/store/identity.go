@@ -92,11 +92,11 @@ func (db *DB) linkSteps(ctx context.Context, q queryer, l Link) (linked, error) 
 		return linked{}, errNonceSpent
 	}
 	// 2. Account, client and session must be live.
-	view, err := readSession(ctx, q, l.SessionID)
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	view, found, err := readSession(ctx, q, l.SessionID)
+	if err != nil {
 		return linked{}, err
 	}
-	if err != nil || view.AccountID != l.Identity.AccountID || !view.Live(l.Now) {
+	if !found || view.AccountID != l.Identity.AccountID || !view.Live(l.Now) {
 		return linked{verdict: LinkAccountNotLive}, nil
 	}
 	// 3. The identity, unless somebody has it.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -65,8 +66,8 @@ func TestMigrationGoesForwardOnly(t *testing.T) {
 	onEachEmptyEngine(t, func(t *testing.T, url string) {
 		db := opened(t, Options{URL: url})
 		ours := mustSteps(t, db)
-		next := append(ours, step{len(ours) + 1, "next.sql", "c1", "CREATE TABLE next_release (id INTEGER PRIMARY KEY);\n"})
-		broken := append(next, step{len(next) + 1, "broken.sql", "c2", "CREATE TABLE half_way (id INTEGER PRIMARY KEY);\nNONSENSE;\n"})
+		next := append(slices.Clone(ours), step{len(ours) + 1, "next.sql", "c1", "CREATE TABLE next_release (id INTEGER PRIMARY KEY);\n"})
+		broken := append(slices.Clone(next), step{len(next) + 1, "broken.sql", "c2", "CREATE TABLE half_way (id INTEGER PRIMARY KEY);\nNONSENSE;\n"})
 		if ran, err := db.migrate(t.Context(), next); err != nil || ran != len(next) {
 			t.Fatal(ran, err)
 		}
@@ -80,7 +81,7 @@ func TestMigrationGoesForwardOnly(t *testing.T) {
 		if err := db.Ready(t.Context()); err != nil {
 			t.Error("a node that runs already goes on with a newer schema:", err)
 		}
-		edited := append([]step{}, next...)
+		edited := slices.Clone(next)
 		edited[0].checksum = "other"
 		if _, err := db.migrate(t.Context(), edited); !errors.Is(err, ErrEditedMigration) || !strings.Contains(err.Error(), edited[0].name) {
 			t.Error("an edited step:", err)

@@ -56,6 +56,24 @@ func TestTheSQLiteFileIsForItsOwnerOnlyAndDurable(t *testing.T) {
 	}
 }
 
+// Whoever copies the file of a stopped server has everything.
+func TestAClosedSQLiteFileIsWholeByItself(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	db, err := Open(t.Context(), Options{URL: "sqlite:" + path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.Migrate(t.Context())
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, beside := range []string{"-wal", "-shm"} {
+		if _, err := os.Stat(path + beside); err == nil {
+			t.Errorf("%s%s is left", path, beside)
+		}
+	}
+}
+
 func TestWhatWasCommittedIsThereAfterReopening(t *testing.T) {
 	onEachEmptyEngine(t, func(t *testing.T, url string) {
 		db, err := Open(t.Context(), Options{URL: url})

@@ -60,8 +60,8 @@ func scanText(row scanner) (string, error) {
 
 // exists tells whether a query has a row.
 func exists(ctx context.Context, q queryer, query string, args ...any) (bool, error) {
-	var any int
-	err := one(ctx, q, query, args, &any)
+	var found int
+	err := one(ctx, q, query, args, &found)
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
 	}
@@ -83,7 +83,7 @@ func (p *preparing) statement(ctx context.Context, query string) (*sql.Stmt, err
 	if s, ok := p.kept[query]; ok {
 		return s, nil
 	}
-	s, err := p.prepare(ctx, query)
+	s, err := p.prepare(ctx, query) //nolint:sqlclosecheck // it is closed with its connection
 	if err != nil {
 		return nil, fmt.Errorf("prepare: %w", err)
 	}
@@ -94,9 +94,22 @@ func (p *preparing) statement(ctx context.Context, query string) (*sql.Stmt, err
 	return s, nil
 }
 
+// close finishes the kept statements. Those of one borrowed connection are closed by nobody else, and while one is
+// left SQLite keeps the file open and leaves its WAL beside it.
+func (p *preparing) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var errs []error
+	for _, s := range p.kept {
+		errs = append(errs, s.Close())
+	}
+	p.kept = nil
+	return errors.Join(errs...)
+}
+
 // ExecContext runs a kept statement.
 func (p *preparing) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	s, err := p.statement(ctx, query)
+	s, err := p.statement(ctx, query) //nolint:sqlclosecheck // it is kept
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +118,7 @@ func (p *preparing) ExecContext(ctx context.Context, query string, args ...any) 
 
 // QueryContext runs a kept statement.
 func (p *preparing) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	s, err := p.statement(ctx, query)
+	s, err := p.statement(ctx, query) //nolint:sqlclosecheck // it is kept
 	if err != nil {
 		return nil, err
 	}

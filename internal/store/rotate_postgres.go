@@ -3,8 +3,6 @@ package store
 import (
 	"context"
 	"errors"
-
-	"github.com/countersign/countersign/internal/domain"
 )
 
 // rotatePostgres rides in a batch. What did not advance there is read; if the row gives no reason, somebody else held
@@ -15,7 +13,7 @@ func (db *DB) rotatePostgres(ctx context.Context, r Rotation) (RotationResult, e
 		return result, err
 	}
 	result, err = db.notAdvanced(ctx, r)
-	if err != nil || result.View.State != domain.SessionLive || result.View.Refresh.Counter != r.Counter {
+	if err != nil || !result.View.Live(r.Now) || result.View.Refresh.Counter != r.Counter {
 		return result, err
 	}
 	result, err = db.rotateAlone(ctx, r)
@@ -72,9 +70,9 @@ func (db *DB) rotateTogether(ctx context.Context, batch []Rotation) ([]RotationR
 
 // rotateAlone does the same for one session.
 func (db *DB) rotateAlone(ctx context.Context, r Rotation) (RotationResult, error) {
-	return retried(ctx, func() (RotationResult, error) {
+	return write(ctx, db, single, func(ctx context.Context, q queryer) (RotationResult, error) {
 		result := advanced()
-		err := one(ctx, db.pool, rotateWaiting, rotationArrays([]Rotation{r}), sessionFields(&result.View.Session)...)
+		err := one(ctx, q, rotateWaiting, rotationArrays([]Rotation{r}), sessionFields(&result.View.Session)...)
 		if errors.Is(err, ErrNotFound) {
 			return RotationResult{}, nil
 		}

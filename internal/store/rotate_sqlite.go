@@ -27,10 +27,7 @@ func (db *DB) rotateLite(ctx context.Context, r Rotation) (RotationResult, error
 		if !errors.Is(err, ErrNotFound) {
 			return RotationResult{}, err
 		}
-		view, err := readSession(ctx, q, r.SessionID)
-		if errors.Is(err, ErrNotFound) {
-			return RotationResult{}, nil
-		}
-		return RotationResult{Found: true, View: view}, err
+		view, found, err := readSession(ctx, q, r.SessionID)
+		return RotationResult{Found: found, View: view}, err
 	})
 }

@@ -80,21 +80,23 @@ func (db *DB) readSessions(ctx context.Context, ids []domain.SessionID) ([]*doma
 func readEach(ctx context.Context, q queryer, ids []domain.SessionID) ([]*domain.SessionView, error) {
 	answers := make([]*domain.SessionView, len(ids))
 	for i, id := range ids {
-		v, err := readSession(ctx, q, id)
-		switch {
-		case errors.Is(err, ErrNotFound):
-		case err != nil:
+		v, found, err := readSession(ctx, q, id)
+		if err != nil {
 			return nil, err
-		default:
+		}
+		if found {
 			answers[i] = &v
 		}
 	}
 	return answers, nil
 }
 
-func readSession(ctx context.Context, q queryer, id domain.SessionID) (v domain.SessionView, err error) {
+func readSession(ctx context.Context, q queryer, id domain.SessionID) (v domain.SessionView, found bool, err error) {
 	err = one(ctx, q, sessionView+"WHERE s.id = $1", []any{id[:]}, viewFields(&v)...)
-	return v, err
+	if errors.Is(err, ErrNotFound) {
+		return v, false, nil
+	}
+	return v, err == nil, err
 }
 
 // maxListed bounds a list for a person. Nobody has a thousand phones.

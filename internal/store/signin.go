@@ -43,7 +43,8 @@ type SignInResult struct {
 	NewAccount bool
 }
 
-// errOvertaken means that another transaction made the identity we were about to make, or took the one we had found.
+// errOvertaken means that another transaction made the identity we were about to make, or took the one we had found. A
+// foreign key that points nowhere means the same.
 var errOvertaken = errors.New("overtaken by another transaction")
 
 // SignIn consumes the nonce, finds or creates account and identity, upserts the device and inserts the session, in
@@ -52,7 +53,7 @@ func (db *DB) SignIn(ctx context.Context, s SignIn) (result SignInResult, err er
 	const tries = 5 // each failure means that somebody else got on
 	for range tries {
 		result, err = db.trySignIn(ctx, s)
-		if !errors.Is(err, errOvertaken) {
+		if !errors.Is(err, errOvertaken) && !refusedWith(err, foreignKeyViolation) {
 			break
 		}
 	}
@@ -256,11 +257,11 @@ func repeat(ctx context.Context, q queryer, s SignIn) (SignInResult, error) {
 	if !same || session.IsZero() || s.Now.Sub(consumed) >= repeatWithin {
 		return spent, nil
 	}
-	view, err := readSession(ctx, q, session)
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	view, found, err := readSession(ctx, q, session)
+	if err != nil {
 		return SignInResult{}, err
 	}
-	if err != nil || view.Refresh.Counter != 0 || !view.Live(s.Now) {
+	if !found || view.Refresh.Counter != 0 || !view.Live(s.Now) {
 		return spent, nil
 	}
 	return SignInResult{Verdict: SignInRepeated, Session: view.Session, KeyID: first.KeyID}, nil

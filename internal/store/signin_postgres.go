@@ -58,10 +58,10 @@ func (db *DB) signInKnown(ctx context.Context, s SignIn) (result SignInResult, k
 		accountLive, clientLive, fresh bool
 		started                        = s.Session
 	)
-	_, err = retried(ctx, func() (none struct{}, err error) {
-		return none, one(ctx, db.pool, signInStatement, signInValues(&s), fixed{started.IdentityID[:]},
+	_, err = write(ctx, db, single, func(ctx context.Context, q queryer) (none struct{}, err error) {
+		return none, one(ctx, q, signInStatement, signInValues(&s), fixed{started.IdentityID[:]},
 			fixed{started.AccountID[:]}, &accountLive, &clientLive, &fresh, fixed{started.DeviceID[:]})
-	}, foreignKeyViolation) // the account's device was swept away this very moment
+	})
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return result, false, nil

@@ -103,7 +103,7 @@ func (w *liteWriter) close() error {
 	w.nudge()
 	w.mu.Unlock()
 	<-w.done
-	return errors.Join(w.conn.Close(), w.pool.Close())
+	return errors.Join(w.q.close(), w.conn.Close(), w.pool.Close())
 }
 
 func (w *liteWriter) work() {

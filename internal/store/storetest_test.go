@@ -19,7 +19,7 @@ var engines = []struct {
 	url  func(t testing.TB) string
 }{
 	{"sqlite", func(t testing.TB) string { return "sqlite:" + filepath.Join(t.TempDir(), "store.db") }},
-	{"postgres", func(t testing.TB) string { return pgcluster.Shared(t) }},
+	{"postgres", pgcluster.Shared},
 }
 
 // onEachEngine runs a test against a migrated database with the clients app and other.

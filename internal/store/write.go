@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -24,19 +26,31 @@ const (
 
 // write makes one change. What change returns with an error is rolled back, ErrNotFound included; a refusal that must
 // last is a value. change may run more than once, and its outcome counts only if it is returned without error.
+//
+// A caller that leaves before its turn is dropped. Once begun, a change does not feel the caller's context: its
+// outcome stands, and on PostgreSQL a statement broken off would cost the connection.
 func write[T any](ctx context.Context, db *DB, r ride, change func(context.Context, queryer) (T, error)) (T, error) {
-	switch {
-	case !db.postgres():
+	if !db.postgres() {
 		return ask(ctx, db.lite, r, change)
-	case r == single:
-		return retried(ctx, func() (T, error) { return change(ctx, db.pool) })
 	}
-	return retried(ctx, func() (T, error) { return inTransaction(ctx, db.pool, change) })
+	return retried(ctx, func() (result T, err error) {
+		conn, err := db.pool.Conn(ctx)
+		if err != nil {
+			return result, err
+		}
+		defer func() { _ = conn.Close() }() // back to the pool; what matters was told by COMMIT
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTime)
+		defer cancel()
+		if r == single {
+			return change(ctx, conn)
+		}
+		return inTransaction(ctx, conn, change)
+	})
 }
 
-func inTransaction[T any](ctx context.Context, pool *sql.DB, change func(context.Context, queryer) (T, error)) (result T, err error) {
+func inTransaction[T any](ctx context.Context, conn *sql.Conn, change func(context.Context, queryer) (T, error)) (result T, err error) {
 	var none T
-	tx, err := pool.BeginTx(ctx, nil)
+	tx, err := conn.BeginTx(ctx, nil)
 	if err != nil {
 		return none, err
 	}
@@ -56,12 +70,13 @@ const (
 	foreignKeyViolation  = "23503"
 )
 
-// retried repeats what PostgreSQL broke off to untangle transactions. Nothing of it was committed.
-func retried[T any](ctx context.Context, try func() (T, error), alsoOn ...string) (result T, err error) {
+// retried repeats what PostgreSQL broke off to untangle transactions, and what it never got because the pooled connection
+// was dead. Nothing of it was committed.
+func retried[T any](ctx context.Context, try func() (T, error)) (result T, err error) {
 	const tries = 5
 	for n := range tries {
 		result, err = try()
-		if !untangled(err, alsoOn) {
+		if !refusedWith(err, serializationFailure, deadlockDetected) && !errors.Is(err, driver.ErrBadConn) {
 			return result, err
 		}
 		pause := time.NewTimer(time.Millisecond << n)
@@ -75,17 +90,10 @@ func retried[T any](ctx context.Context, try func() (T, error), alsoOn ...string
 	return result, err
 }
 
-func untangled(err error, alsoOn []string) bool {
+// refusedWith tells whether PostgreSQL refused with one of the codes.
+func refusedWith(err error, codes ...string) bool {
 	var refused *pgconn.PgError
-	if !errors.As(err, &refused) {
-		return false
-	}
-	for _, code := range append([]string{serializationFailure, deadlockDetected}, alsoOn...) {
-		if refused.Code == code {
-			return true
-		}
-	}
-	return false
+	return errors.As(err, &refused) && slices.Contains(codes, refused.Code)
 }
 
 // The locks that order changes no single row decides.

@@ -113,6 +113,7 @@ func TestWhatNoLongerLivesIsInactive(t *testing.T) {
 }
 
 // A token must agree with the session it names, or with the client it says it is.
+// rfc8725-3.8-02
 func TestATokenThatContradictsItsSessionIsInactive(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {
 		a, b := h.signIn(t, phone, ""), h.signIn(t, phone, "")

@@ -31,7 +31,7 @@ func parts(t testing.TB, raw string) (header, claims map[string]any) {
 	return header, claims
 }
 
-// rfc9068-2.1, rfc9068-2.2
+// rfc9068-2.1, rfc9068-2.2, rfc9068-2.1-01, rfc9068-2.1-03, rfc9068-2.2-01, rfc8725-3.9-01
 func TestWhatAnAccessTokenSays(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {
 		now := h.DB.Now()
@@ -80,6 +80,7 @@ func TestWhatAnAccessTokenSays(t *testing.T) {
 	})
 }
 
+// rfc9068-2.1-02
 func TestAlgorithmsAndLifetimesFollowTheClient(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {
 		c := *phone
@@ -97,7 +98,27 @@ func TestAlgorithmsAndLifetimesFollowTheClient(t *testing.T) {
 	})
 }
 
+// rfc7519-4.1.7-01: 128 bits, drawn anew for every token, also for the very same one of the very same moment.
+func TestNoTwoTokensShareAJTI(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		now, seen := h.DB.Now(), map[any]bool{}
+		for range 500 {
+			m, err := h.MintAccess(now, Access{Client: phone, Audience: api})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, claims := parts(t, m.Token)
+			jti, _ := claims["jti"].(string)
+			if raw, err := base64.RawURLEncoding.DecodeString(jti); err != nil || len(raw) != 16 || seen[jti] {
+				t.Fatalf("jti %q after %d others: %v", jti, len(seen), err)
+			}
+			seen[jti] = true
+		}
+	})
+}
+
 // OIDC Core §2
+// rfc8725-3.9-01
 func TestWhatAnIDTokenSays(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {
 		now := h.DB.Now()

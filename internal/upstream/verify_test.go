@@ -63,6 +63,7 @@ func wantRefusal(t *testing.T, err error) {
 	}
 }
 
+// rfc7519-4.1.5-01, rfc7519-4.1.6-01, rfc8725-3.8-02
 func TestTokensThatAreRefused(t *testing.T) {
 	s := newScene(t, Settings{Type: "google"}, testKeys["rsa"])
 	now := s.clock.now().Unix()
@@ -124,6 +125,7 @@ func TestTheEdgesOfTime(t *testing.T) {
 }
 
 // ID04, DS04, RFC 8725 §3.1, §3.10: the provider's algorithms, its published keys, nothing the header brings along.
+// rfc8725-3.2-02, rfc9068-5-01
 func TestForgedTokensAreRefused(t *testing.T) {
 	s := newScene(t, Settings{Type: "google"}, testKeys["rsa"])
 	good := sign(t, testKeys["rsa"], s.claims(nil))

@@ -14,13 +14,15 @@ import (
 	"github.com/countersign/countersign/test/harness"
 )
 
-// onEngines gives a test a world of its own on each engine, with somebody to look at it from behind.
+// onEngines gives a test a world of its own on each engine, in which time stands still between steps, with somebody to
+// look at it from behind.
 func onEngines(t *testing.T, test func(*testing.T, *world), options ...harness.Option) {
 	t.Helper()
 	t.Parallel()
 	harness.Engines(t, func(t *testing.T, e harness.Engine) {
 		t.Parallel()
 		w := harness.New(t, e, options...)
+		w.Clock.Freeze()
 		test(t, &world{World: w, admin: w.Admin()})
 	})
 }

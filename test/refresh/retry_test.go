@@ -1,8 +1,7 @@
 package refresh_test
 
 import (
-	"errors"
-	"fmt"
+	"context"
 	"strings"
 	"sync"
 	"testing"
@@ -228,6 +227,7 @@ func TestRT02AHundredAtOnceHaveOneSuccessor(t *testing.T) {
 		t.Parallel()
 		nodes := map[harness.Engine]int{harness.SQLite: 1, harness.Postgres: 2}[e]
 		hw := harness.New(t, e, harness.Nodes(nodes), harness.MaxConns(4))
+		hw.Clock.Freeze()
 		w := &world{World: hw, admin: hw.Admin()}
 		for name, kind := range map[string]func(*standin.PhoneConfig){"bound": bound, "bearer": bearer} {
 			t.Run(name, func(t *testing.T) {
@@ -375,27 +375,40 @@ func TestRT08ACounterAheadOfARestoredDatabaseIsNoVerdict(t *testing.T) {
 	})
 }
 
-// A phone that keeps the contract stays signed in whatever the weather.
+// A phone that keeps the contract stays signed in whatever the weather: in a burst with copies of everything about, and
+// over days of a bad line.
 func TestABoundPhoneNeverEndsInBadWeather(t *testing.T) {
 	onEngines(t, func(t *testing.T, w *world) {
-		d := w.signedIn(t, func(c *standin.PhoneConfig) {
-			bound(c)
-			w.Through(c)
-			c.Pause = harness.Skip(w.World)
-		})
-		w.Network.Random(7, standin.Rates{LoseRequest: .1, LoseResponse: .2, CutRequest: .05, CutResponse: .1, Duplicate: .15})
-		for i := range 40 {
-			if _, err := d.Refresh(t.Context()); errors.Is(err, standin.ErrSignedOut) {
-				t.Fatalf("signed out by refresh %d: %v", i, err)
-			}
-			w.Clock.Step(20 * time.Second)
-		}
-		w.Network.Random(0, standin.Rates{})
-		if _, err := d.Refresh(t.Context()); err != nil {
-			t.Error(err)
-		}
-		if s, err := w.admin.Session(t.Context(), d.sid); err != nil || !s.Live {
-			t.Error(fmt.Sprintf("%+v", s), err)
+		for _, tt := range []struct {
+			name    string
+			apart   time.Duration
+			weather standin.Rates
+		}{
+			{"a burst", 0, standin.Rates{LoseRequest: .1, LoseResponse: .2, CutRequest: .05, CutResponse: .1, Duplicate: .2, LateResponse: .1}},
+			{"days", 7 * time.Hour, standin.Rates{LoseRequest: .1, LoseResponse: .3, CutRequest: .05, CutResponse: .1}},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				d := w.signedIn(t, func(c *standin.PhoneConfig) {
+					bound(c)
+					w.Through(c)
+					c.Pause = func(ctx context.Context, _ time.Duration) error {
+						w.Clock.Step(tt.apart)
+						return ctx.Err()
+					}
+					c.Patience = 1000 * time.Hour
+				})
+				w.Network.Random(7, tt.weather)
+				for i := range 40 {
+					if _, err := d.Refresh(t.Context()); err != nil {
+						t.Fatalf("refresh %d: %v", i, err)
+					}
+					w.Clock.Step(tt.apart)
+				}
+				w.Network.Random(0, standin.Rates{})
+				if s, err := w.admin.Session(t.Context(), d.sid); err != nil || !s.Live {
+					t.Errorf("%+v, %v", s, err)
+				}
+			})
 		}
 	})
 }

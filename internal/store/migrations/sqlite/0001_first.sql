@@ -23,7 +23,7 @@ CREATE TABLE accounts (
     id         BLOB PRIMARY KEY,
     state      INTEGER NOT NULL,
     created_at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE identities (
     id              BLOB PRIMARY KEY,
@@ -40,7 +40,7 @@ CREATE TABLE identities (
     grant_aad       TEXT NOT NULL DEFAULT '',
     grant_sealed    BLOB,
     UNIQUE (issuer, subject)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX identities_account ON identities (account_id);
 
 CREATE TABLE devices (
@@ -50,7 +50,7 @@ CREATE TABLE devices (
     name       TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     UNIQUE (client_id, jkt)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- Nothing a refresh changes is in an index. client_id has no foreign key, as on PostgreSQL; clients are never deleted.
 -- identity_id has none either: it tells who started the session, also after that identity was unlinked.
@@ -83,7 +83,7 @@ CREATE TABLE sessions (
     late_counter        INTEGER NOT NULL,
     ended_at            INTEGER NOT NULL,
     end_reason          TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX sessions_account ON sessions (account_id);
 CREATE INDEX sessions_device ON sessions (device_id) WHERE device_id IS NOT NULL;
 
@@ -94,7 +94,7 @@ CREATE TABLE nonces (
     fingerprint BLOB NOT NULL,
     key_id      INTEGER NOT NULL,
     session_id  BLOB
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX nonces_expiry ON nonces (expires_at);
 
 CREATE TABLE outbox (
