@@ -1,8 +1,6 @@
 package httpd
 
 import (
-	"errors"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
@@ -113,24 +111,4 @@ func mediaType(r *http.Request, want string) bool {
 	}
 	charset, named := params["charset"]
 	return !named || strings.EqualFold(charset, "utf-8")
-}
-
-// readBody reads it all; the middleware has capped it.
-func readBody(r *http.Request) ([]byte, error) {
-	var body []byte
-	var err error
-	if n := r.ContentLength; 0 <= n && n <= 64<<10 {
-		body = make([]byte, n)
-		_, err = io.ReadFull(r.Body, body)
-	} else {
-		body, err = io.ReadAll(r.Body)
-	}
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, errTooLarge
-	case err != nil:
-		return nil, oauth.E(oauth.InvalidRequest, "The body of the request broke off.").Because(err)
-	}
-	return body, nil
 }

@@ -183,13 +183,14 @@ func (p *place) answer(x *exchange, r *http.Request) {
 		OAuthError(x, r, refuse(http.StatusMethodNotAllowed, "This endpoint takes "+p.allow+"."), false)
 		return
 	}
-	// 4. the body's cap, before a byte of it is read
+	// 4. the body, up to its cap and at its sender's pace, which is nobody else's yet
 	if r.ContentLength > p.MaxBody {
 		OAuthError(x, r, errTooLarge, false)
 		return
 	}
 	if r.Body != http.NoBody {
 		r.Body = http.MaxBytesReader(x.ResponseWriter, r.Body, p.MaxBody)
+		r.Body = takeBody(r)
 	}
 	// 5. a place among those in flight
 	if !p.gate.enter(r.Context()) {

@@ -84,3 +84,27 @@ func TestWhoeverDribblesIsCutOff(t *testing.T) { // DS02
 		}
 	})
 }
+
+// DS02: a place among the requests in flight is for those that are all there.
+func TestASlowBodyTakesNobodysPlace(t *testing.T) {
+	srv, _ := serve(t, httpd.Options{InFlight: 1})
+	conn := dial(t, srv.Listener.Addr())
+	in := bufio.NewReader(conn)
+	_, _ = io.WriteString(conn, "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: "+formType+"\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+	if line, err := in.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") { // somebody reads the body now
+		t.Fatalf("%q %v", line, err)
+	}
+	if a := do(t, "POST", srv.URL+"/form", "a=quick", "Content-Type", formType); a.StatusCode != 200 {
+		t.Errorf("somebody else: %d %s", a.StatusCode, a.body)
+	}
+	_, _ = in.ReadString('\n')
+	_, _ = io.WriteString(conn, "a=b")
+	resp, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Errorf("the slow one: %d", resp.StatusCode)
+	}
+}

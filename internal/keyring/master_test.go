@@ -126,8 +126,8 @@ func TestKidsReadBackAndNothingElseDoes(t *testing.T) {
 			}
 		}
 	}
-	for _, kid := range []string{"", "-", "-es256", "1z141z4", "00a-es256", "A-es256", "+a-es256", "1z141z4-", "../../x-es256", "zzzzzzzzzz-es256", strings.Repeat("a", 4096)} {
-		if id, ok := parseKid(kid); ok && kidOf(id, "") != kid {
+	for _, kid := range []string{"", "-", "-es256", "1z141z4", "00a-es256", "A-es256", "+a-es256", "1z141z4-", "1z141z4-anything", "1z141z4-es256 ", "1z141z4-none", "../../x-es256", "zzzzzzzzzz-es256", strings.Repeat("a", 4096)} {
+		if id, ok := parseKid(kid); ok {
 			t.Errorf("kid %q reads as %d", kid, id)
 		}
 	}

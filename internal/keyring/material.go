@@ -70,12 +70,17 @@ func kidOf(id uint32, alg string) string {
 
 // parseKid reads kidOf's text and nothing else.
 func parseKid(kid string) (id uint32, ok bool) {
-	number, alg, found := strings.Cut(kid, "-")
+	number, _, found := strings.Cut(kid, "-")
 	n, err := strconv.ParseUint(number, 36, 32)
-	if !found || err != nil || kidOf(uint32(n), alg) != kid {
+	if !found || err != nil {
 		return 0, false
 	}
-	return uint32(n), true
+	for _, a := range []domain.SigningAlg{domain.ES256, domain.RS256} {
+		if kidOf(uint32(n), string(a)) == kid {
+			return uint32(n), true
+		}
+	}
+	return 0, false
 }
 
 // dataKey is an opened data key with everything derived from it.

@@ -233,16 +233,16 @@ func TestPurposesGetKeysOfTheirOwn(t *testing.T) {
 	})
 }
 
-// rfc8725-3.10-01: with the database gone, a kid that is no name of ours is refused all the same. Nobody asked for it.
+// rfc8725-3.10-01: with the database gone, a kid that has not the form of ours is refused all the same. Nobody asked for it.
 func TestKidsThatAreNoNamesCauseNoQuery(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, s *site) {
 		r := s.node(t, Options{})
-		young := kidOf(uint32(s.now().Unix())+1, "es256")
 		if err := r.db.Close(); err != nil {
 			t.Fatal(err)
 		}
-		s.step(2 * time.Second)
-		for _, kid := range []string{"", "../../x", "' OR 1=1 --", "x-es256", strings.ToUpper(young), young + " ", strings.Repeat("k", 4096)} {
+		s.step(time.Hour)
+		young := kidOf(uint32(s.now().Unix())-5, "es256")
+		for _, kid := range []string{"", "../../x", "' OR 1=1 --", "x-es256", strings.ToUpper(young), " " + young, strings.Repeat("k", 4096)} {
 			if _, err := r.PublicKey(t.Context(), kid, jose.ES256); !errors.Is(err, jose.ErrToken) {
 				t.Errorf("kid %q: %v", kid, err)
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/countersign/countersign/client"
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/keyring"
 	"github.com/countersign/countersign/standin"
 	"github.com/countersign/countersign/test/harness"
 )
@@ -26,6 +27,9 @@ func onEngines(t *testing.T, test func(*testing.T, *world), options ...harness.O
 		test(t, &world{World: w, admin: w.Admin()})
 	})
 }
+
+// lastingKeys is for tests in which a year is over in milliseconds: a new key every 90 days cannot be made as fast.
+var lastingKeys = harness.Keys(keyring.Options{DataPeriod: 36500 * day, SigningPeriod: 36500 * day})
 
 type world struct {
 	*harness.World

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/client"
-	"github.com/countersign/countersign/internal/keyring"
 	"github.com/countersign/countersign/standin"
 	"github.com/countersign/countersign/test/harness"
 )
@@ -332,7 +331,7 @@ func TestRT20ARetryAcrossAKeyRotationBringsTheSameBytes(t *testing.T) {
 				d.next(t, second)
 			})
 		}
-	}, harness.Keys(keyring.Options{}))
+	})
 }
 
 // newest is the data key that new tokens are made with.
