@@ -41,10 +41,8 @@ func openStore(ctx context.Context, c *config.Config, o Options) (*store.DB, err
 }
 
 func prepareStore(ctx context.Context, db *store.DB, o Options) error {
-	if !o.NoMigrate {
-		if _, err := migrate(ctx, db); err != nil {
-			return fmt.Errorf("bring the database schema up to date: %w", err)
-		}
+	if err := prepareSchema(ctx, db, o); err != nil {
+		return err
 	}
 	if o.Clock == nil {
 		if _, err := db.MeasureClock(ctx); err != nil {
@@ -53,6 +51,19 @@ func prepareStore(ctx context.Context, db *store.DB, o Options) error {
 	}
 	if err := db.Ready(ctx); err != nil {
 		return fmt.Errorf("the database is not ready: %w", err)
+	}
+	return nil
+}
+
+func prepareSchema(ctx context.Context, db *store.DB, o Options) error {
+	if o.NoMigrate {
+		if err := db.CheckSchema(ctx); err != nil {
+			return fmt.Errorf("the database is not ready: %w", explained(err))
+		}
+		return nil
+	}
+	if _, err := migrate(ctx, db); err != nil {
+		return fmt.Errorf("bring the database schema up to date: %w", err)
 	}
 	return nil
 }

@@ -32,10 +32,15 @@ func Migrate(ctx context.Context, c *config.Config) (steps int, err error) {
 // migrate says what to do about a schema of a release to come.
 func migrate(ctx context.Context, db *store.DB) (steps int, err error) {
 	steps, err = db.Migrate(ctx)
+	return steps, explained(err)
+}
+
+// explained adds the remedy to what an operator can mend.
+func explained(err error) error {
 	if errors.Is(err, store.ErrNewerSchema) {
-		return 0, fmt.Errorf("%w; start the release that made it, or a later one", err)
+		return fmt.Errorf("%w; start the release that made it, or a later one", err)
 	}
-	return steps, err
+	return err
 }
 
 // MasterKeyLine makes a line for a master key file.

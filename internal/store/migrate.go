@@ -125,27 +125,49 @@ func missingSteps(ctx context.Context, q queryer, ours []step) ([]step, error) {
 	return ours[len(ran):], nil
 }
 
+// CheckSchema tells whether the schema is exactly this release's, without changing it: a start is refused otherwise.
+func (db *DB) CheckSchema(ctx context.Context) error {
+	ours, ran, err := db.migrated(ctx)
+	switch {
+	case err != nil:
+		return err
+	case ran < ours:
+		return errNotMigrated
+	case ran > ours:
+		return ErrNewerSchema
+	}
+	return nil
+}
+
+var errNotMigrated = errors.New("the database is not migrated: run countersign migrate")
+
 // schemaFits tells whether all our migrations ran.
 func (db *DB) schemaFits(ctx context.Context) error {
-	ours, err := steps(migrationFiles, db.engine())
+	ours, ran, err := db.migrated(ctx)
+	if err == nil && ran < ours {
+		return errNotMigrated
+	}
+	return err
+}
+
+// migrated counts the migrations of this release and those that ran here.
+func (db *DB) migrated(ctx context.Context) (ours, ran int, err error) {
+	known, err := steps(migrationFiles, db.engine())
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	there := "SELECT count(*) FROM sqlite_schema WHERE name = 'migrations'"
 	if db.postgres() {
 		there = "SELECT count(*) FROM pg_class WHERE oid = to_regclass('migrations')"
 	}
-	var tables, ran int
+	var tables int
 	if err := one(ctx, db.reader, there, nil, &tables); err != nil {
-		return fmt.Errorf("ask for the schema: %w", err)
+		return 0, 0, fmt.Errorf("ask for the schema: %w", err)
 	}
 	if tables > 0 {
 		if err := one(ctx, db.reader, "SELECT count(*) FROM migrations", nil, &ran); err != nil {
-			return fmt.Errorf("ask for the schema: %w", err)
+			return 0, 0, fmt.Errorf("ask for the schema: %w", err)
 		}
 	}
-	if ran < len(ours) {
-		return errors.New("the database is not migrated: run countersign migrate")
-	}
-	return nil
+	return len(known), ran, nil
 }

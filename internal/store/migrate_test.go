@@ -78,6 +78,9 @@ func TestMigrationGoesForwardOnly(t *testing.T) {
 		if _, err := db.Migrate(t.Context()); !errors.Is(err, ErrNewerSchema) || !strings.Contains(err.Error(), "next.sql") {
 			t.Error("an older binary:", err)
 		}
+		if err := db.CheckSchema(t.Context()); !errors.Is(err, ErrNewerSchema) {
+			t.Error("an older binary that leaves the schema alone:", err)
+		}
 		if err := db.Ready(t.Context()); err != nil {
 			t.Error("a node that runs already goes on with a newer schema:", err)
 		}

@@ -110,6 +110,9 @@ func TestJudgesCatchWrongRotations(t *testing.T) {
 			e := misadventures(t, tt.plant)
 			if tt.broken == nil {
 				e.holds(t)
+				if len(e.thefts) != 1 {
+					t.Error("the thief was not refused")
+				}
 				return
 			}
 			found := e.judge()
@@ -128,13 +131,11 @@ func misadventures(t *testing.T, plant func(*session.Service, *crowd) rotator) *
 	together := &crowd{}
 	history := newHistory(w.Clock.Now)
 	standInFront(t, w, func(s *session.Service) rotator { return plant(s, together) })
-	p := w.Phone("phone", w.Through, harness.Bearer, impatient, history.watch)
+	briefly := func(c *standin.PhoneConfig) { c.Patience = time.Second } // after a wrong rotation a phone waits in vain
+	p := w.Phone("phone", w.Through, harness.Bearer, impatient, briefly, history.watch)
 	_, err := p.SignIn(t.Context(), w.GooglePrompt("somebody"))
 	must(t, err)
-	refresh := func() {
-		_, err := p.Refresh(t.Context())
-		check(t, err)
-	}
+	refresh := func() { _, _ = p.Refresh(t.Context()) } // the history has what became of it
 
 	refresh()
 	held := p.RefreshToken()

@@ -14,7 +14,14 @@ import (
 	"testing"
 )
 
-func get(t *testing.T, address, host string) (*http.Response, string) {
+// answer is what came back, read to its end.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+func get(t *testing.T, address, host string) answer {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
 	if err != nil {
@@ -30,7 +37,7 @@ func get(t *testing.T, address, host string) (*http.Response, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res, string(body)
+	return answer{res.StatusCode, res.Header, string(body)}
 }
 
 // dev starts dev mode on ports of its own choice.
@@ -87,12 +94,12 @@ func TestDevModeAnswersNoForeignHost(t *testing.T) {
 		{p.admin + "/admin/v1/accounts", "evil.example", http.StatusMisdirectedRequest},
 		{p.admin + "/admin/v1/accounts", own, http.StatusUnauthorized},
 	} {
-		res, body := get(t, tt.address, tt.host)
-		if res.StatusCode != tt.status || res.Header.Get("X-Request-Id") == "" {
-			t.Errorf("%s as %s: %d %s", tt.address, tt.host, res.StatusCode, body)
+		a := get(t, tt.address, tt.host)
+		if a.status != tt.status || a.header.Get("X-Request-Id") == "" {
+			t.Errorf("%s as %s: %d %s", tt.address, tt.host, a.status, a.body)
 		}
-		if res.StatusCode == http.StatusMisdirectedRequest && strings.Contains(body, "evil") {
-			t.Errorf("it repeats what it was sent: %s", body)
+		if a.status == http.StatusMisdirectedRequest && strings.Contains(a.body, "evil") {
+			t.Errorf("it repeats what it was sent: %s", a.body)
 		}
 	}
 }
@@ -171,8 +178,8 @@ func TestOnSIGTERMWhatIsInFlightIsAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "it is not ready any more", p.out, func() bool {
-		res, body := get(t, p.admin+"/readyz", "")
-		return res.StatusCode == http.StatusServiceUnavailable && strings.Contains(body, "stopping")
+		a := get(t, p.admin+"/readyz", "")
+		return a.status == http.StatusServiceUnavailable && strings.Contains(a.body, "stopping")
 	})
 	eventually(t, "it takes no new connections", p.out, func() bool {
 		late, err := net.Dial("tcp", address)
@@ -188,10 +195,10 @@ func TestOnSIGTERMWhatIsInFlightIsAnswered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := io.ReadAll(res.Body)
+	token, err := io.ReadAll(res.Body)
 	_ = res.Body.Close()
-	if err != nil || res.StatusCode != http.StatusOK || !strings.Contains(string(answer), "access_token") {
-		t.Errorf("%d %s %v", res.StatusCode, answer, err)
+	if err != nil || res.StatusCode != http.StatusOK || !strings.Contains(string(token), "access_token") {
+		t.Errorf("%d %s %v", res.StatusCode, token, err)
 	}
 	if err := p.wait(); err != nil || !strings.Contains(p.out.String(), "msg=stopping") {
 		t.Errorf("%v\n%s", err, p.out)

@@ -4,6 +4,7 @@ package startup_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -167,10 +168,11 @@ func taken(t *testing.T) string {
 
 // exitCode is that of a run that ended.
 func exitCode(err error) int {
-	if err == nil {
+	var failed *exec.ExitError
+	switch {
+	case err == nil:
 		return 0
-	}
-	if failed, ok := err.(*exec.ExitError); ok { //nolint:errorlint // Run wraps nothing
+	case errors.As(err, &failed):
 		return failed.ExitCode()
 	}
 	return -1

@@ -82,15 +82,21 @@ func (a *authority) issue(t *testing.T, serial int64) (chain, key string) {
 func (a *authority) trusting(t *testing.T, latest uint16) *http.Client {
 	t.Helper()
 	transport := &http.Transport{
-		TLSClientConfig:   &tls.Config{RootCAs: a.pool, ServerName: "localhost", MinVersion: tls.VersionTLS10, MaxVersion: latest}, //nolint:gosec // old versions are what is tried
+		TLSClientConfig:   &tls.Config{RootCAs: a.pool, ServerName: "localhost", MinVersion: tls.VersionTLS10, MaxVersion: latest},
 		ForceAttemptHTTP2: true,
 	}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: 10 * time.Second}
 }
 
-// ask returns the answer's status, protocol and the serial number of the certificate.
-func ask(t *testing.T, c *http.Client, address string) (*http.Response, int64, error) {
+// shaken is what came of a handshake and a question.
+type shaken struct {
+	status, protocol int
+	version          uint16
+	serial           int64 // of the certificate
+}
+
+func ask(t *testing.T, c *http.Client, address string) (shaken, error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/health", nil)
 	if err != nil {
@@ -98,11 +104,11 @@ func ask(t *testing.T, c *http.Client, address string) (*http.Response, int64, e
 	}
 	res, err := c.Do(req)
 	if err != nil {
-		return nil, 0, err
+		return shaken{}, err
 	}
 	_, err = io.Copy(io.Discard, res.Body)
 	_ = res.Body.Close()
-	return res, res.TLS.PeerCertificates[0].SerialNumber.Int64(), err
+	return shaken{res.StatusCode, res.ProtoMajor, res.TLS.Version, res.TLS.PeerCertificates[0].SerialNumber.Int64()}, err
 }
 
 // secured starts a server with a certificate of the authority.
@@ -124,21 +130,22 @@ func TestTLSComesFromFiles(t *testing.T) {
 	if !strings.HasPrefix(p.public, "https://") {
 		t.Fatal(p.public)
 	}
-	res, serial, err := ask(t, a.trusting(t, tls.VersionTLS13), p.public)
-	if err != nil || res.StatusCode != http.StatusOK || res.ProtoMajor != 2 || serial != 100 || res.TLS.Version != tls.VersionTLS13 {
-		t.Errorf("%v %d %v", res, serial, err)
+	want := shaken{http.StatusOK, 2, tls.VersionTLS13, 100}
+	if got, err := ask(t, a.trusting(t, tls.VersionTLS13), p.public); err != nil || got != want {
+		t.Errorf("%+v %v", got, err)
 	}
-	if res, _, err := ask(t, a.trusting(t, tls.VersionTLS12), p.public); err != nil || res.TLS.Version != tls.VersionTLS12 {
-		t.Errorf("TLS 1.2: %v", err)
+	want.version = tls.VersionTLS12
+	if got, err := ask(t, a.trusting(t, tls.VersionTLS12), p.public); err != nil || got != want {
+		t.Errorf("%+v %v", got, err)
 	}
-	if _, _, err := ask(t, a.trusting(t, tls.VersionTLS11), p.public); err == nil {
+	if _, err := ask(t, a.trusting(t, tls.VersionTLS11), p.public); err == nil {
 		t.Error("TLS 1.1 is spoken")
 	}
-	if res, body := get(t, "http://"+strings.TrimPrefix(p.public, "https://")+"/health", ""); res.StatusCode != http.StatusBadRequest {
-		t.Errorf("without TLS: %d %s", res.StatusCode, body)
+	if plain := get(t, "http://"+strings.TrimPrefix(p.public, "https://")+"/health", ""); plain.status != http.StatusBadRequest {
+		t.Errorf("without TLS: %d %s", plain.status, plain.body)
 	}
 	stranger := newAuthority(t)
-	if _, _, err := ask(t, stranger.trusting(t, tls.VersionTLS13), p.public); err == nil {
+	if _, err := ask(t, stranger.trusting(t, tls.VersionTLS13), p.public); err == nil {
 		t.Error("a client that does not know the authority was let on")
 	}
 }
@@ -148,29 +155,29 @@ func TestANewCertificateIsTakenWithoutARestart(t *testing.T) {
 	a := newAuthority(t)
 	p, dir := secured(t, a)
 	held := a.trusting(t, tls.VersionTLS13)
-	if _, serial, err := ask(t, held, p.public); err != nil || serial != 100 {
-		t.Fatalf("%d, %v", serial, err)
+	if got, err := ask(t, held, p.public); err != nil || got.serial != 100 {
+		t.Fatalf("%+v, %v", got, err)
 	}
 	// half of the new pair is not yet a pair
 	chain, key := a.issue(t, 200)
 	write(t, dir, "tls.pem", chain)
 	eventually(t, "the log tells of the pair that does not fit", p.out, func() bool {
-		_, serial, err := ask(t, a.trusting(t, tls.VersionTLS13), p.public)
-		if err != nil || serial != 100 {
-			t.Fatalf("%d, %v", serial, err)
+		got, err := ask(t, a.trusting(t, tls.VersionTLS13), p.public)
+		if err != nil || got.serial != 100 {
+			t.Fatalf("%+v, %v", got, err)
 		}
 		return strings.Contains(p.out.String(), "serving the old one")
 	})
 	write(t, dir, "tls.key", key)
 	eventually(t, "the new certificate is shown", p.out, func() bool {
-		_, serial, err := ask(t, a.trusting(t, tls.VersionTLS13), p.public)
+		got, err := ask(t, a.trusting(t, tls.VersionTLS13), p.public)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return serial == 200
+		return got.serial == 200
 	})
-	if _, serial, err := ask(t, held, p.public); err != nil || serial != 100 {
-		t.Errorf("the connection that was there before: %d, %v", serial, err)
+	if got, err := ask(t, held, p.public); err != nil || got.serial != 100 {
+		t.Errorf("the connection that was there before: %+v, %v", got, err)
 	}
 	if strings.Contains(p.out.String(), "PRIVATE KEY") {
 		t.Error("the log shows the key")
