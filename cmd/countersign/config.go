@@ -11,7 +11,7 @@ type configCmd struct {
 type configCheckCmd struct {
 	configured
 	File string `arg:"" optional:"" help:"Configuration file; instead of --config."`
-	Show bool   `help:"Print the configuration as the server would use it, without secrets."`
+	Show bool   `help:"Print the configuration, file and environment together, without secrets. Zero and empty are the default."`
 }
 
 // Run checks. The files it names are read, the database and the providers are not asked.

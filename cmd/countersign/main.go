@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -92,7 +93,8 @@ func (c console) fail(err error) int {
 		_, _ = fmt.Fprintf(c.err, "\n%s in the configuration; nothing was started.\n", count(len(problems), "problem"))
 		return exitError
 	}
-	_, _ = fmt.Fprintf(c.err, "countersign: %v\n", err)
+	// Errors of package client begin with its name, which is ours.
+	_, _ = fmt.Fprintf(c.err, "countersign: %s\n", strings.TrimPrefix(err.Error(), "countersign: "))
 	return exitError
 }
 

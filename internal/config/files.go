@@ -82,7 +82,7 @@ func fileTrouble(path, where string, err error) (text, remedy string) {
 	case where == "master_key_file":
 		return text, "make one: countersign key new-master --out " + shown
 	case strings.HasSuffix(where, ".secret_file"):
-		return text, "make one: (umask 077; openssl rand -base64 48 > " + shown + ")"
+		return text, "make one: (umask 077; openssl rand -hex 32 > " + shown + ")"
 	case strings.HasSuffix(where, ".private_key_file"):
 		return text, "download the key from Apple's developer pages (Keys) and put it there"
 	}

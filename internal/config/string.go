@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// String is the configuration as YAML with every default filled in and no secret shown.
+// String is the configuration as YAML with no secret shown. Zero and empty are the default.
 func (c Config) String() string {
 	c.Database = c.RedactedDatabase()
 	var b bytes.Buffer

@@ -10,7 +10,7 @@ const (
 	minSecret         = 32 // characters: 128 bits even in hex
 	minSecretVariety  = 8  // different ones: a repeated or keyboard-row secret is none
 	maxID             = 128
-	secretFileExample = "make one: (umask 077; openssl rand -base64 48 > ./%s.secret), then secret_file: ./%s.secret"
+	secretFileExample = "make one: (umask 077; openssl rand -hex 32 > ./%s.secret), then secret_file: ./%s.secret"
 )
 
 func (v check) resources() {
@@ -106,8 +106,8 @@ func (v check) secretStrength(where string, s Secret) {
 	}
 	switch {
 	case len(s) < minSecret:
-		v.add(where, fmt.Sprintf("the secret has %d characters; it needs %d", len(s), minSecret), "make one: openssl rand -base64 48")
+		v.add(where, fmt.Sprintf("the secret has %d characters; it needs %d", len(s), minSecret), "make one: openssl rand -hex 32")
 	case len(seen) < minSecretVariety:
-		v.add(where, "the secret repeats itself, so it can be guessed", "make one: openssl rand -base64 48")
+		v.add(where, "the secret repeats itself, so it can be guessed", "make one: openssl rand -hex 32")
 	}
 }

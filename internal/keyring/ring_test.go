@@ -10,8 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/jose"
+	"github.com/countersign/countersign/test/pgcluster"
 )
 
 func TestTheFirstNodeMakesTheFirstKeys(t *testing.T) {
@@ -271,4 +274,75 @@ func TestPublicKeyWantsKidAndAlgorithm(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestAKeyThisNodeCannotOpenIsNoVerdict(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, s *site) {
+		behind := s.node(t, Options{})
+		s.master = NewMasterLine() + "\n" + s.master
+		ahead := s.node(t, Options{})
+		s.step(time.Second)
+		if err := ahead.Rotate(t.Context(), true, domain.Event{}); err != nil {
+			t.Fatal(err)
+		}
+		s.step(2 * time.Minute)
+		if err := behind.Turn(t.Context()); err == nil || behind.Ready() == nil {
+			t.Error("the node takes itself for ready")
+		}
+		signer, err := ahead.Signer(domain.ES256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := behind.PublicKey(t.Context(), signer.Kid(), jose.ES256); err == nil || errors.Is(err, jose.ErrToken) {
+			t.Errorf("a verdict on a signature: %v", err)
+		}
+		if _, ok, err := behind.Find(t.Context(), ahead.Current(), RefreshMAC); ok || err == nil {
+			t.Errorf("a verdict on a token: %t, %v", ok, err)
+		}
+		if err := ahead.Drop(t.Context(), signer.Kid(), domain.Event{}); err != nil {
+			t.Fatal(err)
+		}
+		_ = behind.Turn(t.Context())
+		if _, err := behind.PublicKey(t.Context(), signer.Kid(), jose.ES256); !errors.Is(err, jose.ErrToken) {
+			t.Errorf("a dropped key is refused, whoever can open it: %v", err)
+		}
+	})
+}
+
+// While the database hangs, who looks for a young key must not wait for each other's failures one after the other.
+func TestManyWhoLookForAKeyShareTheFailure(t *testing.T) {
+	s := &site{url: pgcluster.Shared(t), master: NewMasterLine()}
+	s.nanos.Store(time.Now().Truncate(time.Second).UnixNano())
+	if _, err := s.db(t).Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r := s.node(t, Options{})
+	blocker, err := pgx.Connect(t.Context(), s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer blocker.Close(context.WithoutCancel(t.Context()))
+	tx, err := blocker.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), "LOCK TABLE keys"); err != nil {
+		t.Fatal(err)
+	}
+	s.step(2 * time.Second)
+	var all sync.WaitGroup
+	started := time.Now()
+	for range 20 {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 400*time.Millisecond)
+			defer cancel()
+			if _, ok, err := r.Find(ctx, uint32(s.now().Unix()), RefreshMAC); ok || err == nil {
+				t.Errorf("found %t, error %v", ok, err)
+			}
+		})
+	}
+	all.Wait()
+	if took := time.Since(started); took > 4*time.Second {
+		t.Errorf("20 callers waited %s for each other", took)
+	}
 }

@@ -70,6 +70,16 @@ func (s *snapshot) opened(row domain.Key) bool {
 	return false
 }
 
+// shut tells whether there is a key of this id, not dropped, that this node could not open.
+func (s *snapshot) shut(id uint32) bool {
+	for i := range s.rows {
+		if s.rows[i].ID == id {
+			return s.rows[i].DroppedAt.IsZero() && !s.opened(s.rows[i])
+		}
+	}
+	return false
+}
+
 // minting returns the key of the kind that mints at now: the one whose turn came last. Where no turn has come or
 // all are over, because a key was dropped, it is the next to come, which is published already.
 func (s *snapshot) minting(k kind, now time.Time) (domain.Key, bool) {

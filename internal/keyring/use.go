@@ -43,15 +43,20 @@ func (r *Ring) Find(ctx context.Context, id uint32, p Purpose) ([]byte, bool, er
 	if key, ok := r.Key(id, p); ok {
 		return key, true, nil
 	}
-	if !r.mayExist(id) {
-		return nil, false, nil
+	if r.mayExist(id) {
+		if err := r.lookAgain(ctx); err != nil {
+			return nil, false, err
+		}
 	}
-	if err := r.lookAgain(ctx); err != nil {
-		return nil, false, err
+	if r.keys.Load().shut(id) {
+		return nil, false, fmt.Errorf("key %d: %w", id, errShut)
 	}
 	key, ok := r.Key(id, p)
 	return key, ok, nil
 }
+
+// errShut is no verdict on what a key made: another node, with all lines of the master key, may well read it.
+var errShut = errors.New("the key is in the database, but this node cannot open it")
 
 // mayExist tells whether a key of this id may be in the database although this node does not know it.
 func (r *Ring) mayExist(id uint32) bool {
@@ -107,7 +112,11 @@ func (r *Ring) PublicKey(ctx context.Context, kid string, alg jose.Alg) (crypto.
 			return nil, err
 		}
 	}
-	k, ok := r.keys.Load().signing[id]
+	seen := r.keys.Load()
+	if seen.shut(id) {
+		return nil, fmt.Errorf("kid %q: %w", kid, errShut)
+	}
+	k, ok := seen.signing[id]
 	if !ok || !k.accepted(r.db.Now()) || k.signer.Kid() != kid || k.signer.Alg() != alg {
 		return nil, fmt.Errorf("%w: kid %q is not published for %s", jose.ErrToken, kid, alg)
 	}

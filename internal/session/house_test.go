@@ -35,6 +35,7 @@ type house struct {
 	newURL func() string // of another empty database on the same engine
 	url    string
 	clock  *clock
+	line   string // of the master key file
 	master *keyring.Master
 	db     *store.DB
 	keys   *keyring.Ring
@@ -60,11 +61,12 @@ func onBothEngines(t *testing.T, test func(t *testing.T, h *house)) {
 
 func newHouse(t *testing.T, newURL func() string) *house {
 	t.Helper()
-	master, err := keyring.ParseMaster([]byte(keyring.NewMasterLine()))
+	line := keyring.NewMasterLine()
+	master, err := keyring.ParseMaster([]byte(line))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{newURL: newURL, url: newURL(), clock: newClock(), master: master}
+	h := &house{newURL: newURL, url: newURL(), clock: newClock(), line: line, master: master}
 	h.open(t)
 	t.Cleanup(func() { h.db.Close() })
 	if err := h.db.PutCatalog(t.Context(), domain.Catalog{Clients: []domain.Client{*phone, *browser, *web}}); err != nil {
@@ -95,7 +97,13 @@ func (h *house) open(t testing.TB) {
 // another is a second node on the same database.
 func (h *house) another(t testing.TB) *house {
 	t.Helper()
-	second := &house{url: h.url, clock: h.clock, master: h.master}
+	return h.anotherUnder(t, h.master)
+}
+
+// anotherUnder has a master key file of its own.
+func (h *house) anotherUnder(t testing.TB, master *keyring.Master) *house {
+	t.Helper()
+	second := &house{url: h.url, clock: h.clock, master: master}
 	second.open(t)
 	t.Cleanup(func() { second.db.Close() })
 	return second

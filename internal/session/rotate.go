@@ -46,7 +46,11 @@ func (s *Service) Rotate(ctx context.Context, p Presented) (*Rotated, error) {
 		return nil, errNotValid
 	}
 	event.Add(ctx, "session", h.session)
-	u := use{Presented: p, handle: h, now: s.DB.Now()}
+	u := use{Presented: p, handle: h, now: s.DB.Now(), mintWith: s.Keys.Current()}
+	if _, ok := s.Keys.Key(u.mintWith, keyring.RefreshMAC); !ok {
+		// A row that names a key nobody has could never be answered again.
+		return nil, oauth.Unavailable(errors.New("rotate session: this node has no data key to mint with"))
+	}
 	if wait := s.bounds().advances.wait(h.session, u.now); wait > 0 {
 		return nil, tooMany(ctx, "refreshes", wait)
 	}
@@ -73,8 +77,9 @@ func (s *Service) Rotate(ctx context.Context, p Presented) (*Rotated, error) {
 // use is one call of Rotate.
 type use struct {
 	Presented
-	handle handle
-	now    time.Time
+	handle   handle
+	now      time.Time
+	mintWith uint32 // the data key of the successor
 }
 
 func (u use) presented() presented {
@@ -89,7 +94,7 @@ func (s *Service) advance(ctx context.Context, u use) (store.RotationResult, err
 		Counter:    u.handle.counter,
 		SecretHash: u.handle.secretHash(),
 		JKT:        u.JKT,
-		KeyID:      s.Keys.Current(),
+		KeyID:      u.mintWith,
 		Format:     format1,
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/event"
+	"github.com/countersign/countersign/internal/keyring"
 	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/internal/store"
 )
@@ -364,5 +365,32 @@ func TestACallerWhoIsGoneChangesNothing(t *testing.T) {
 			wantCode(t, err, oauth.TemporarilyUnavailable)
 		})
 		a.refresh(t)
+	})
+}
+
+// A node that was given no line of the new master key cannot open the next data key. That is no verdict on anybody's
+// token, and it must not write down that it minted with a key it does not have: nobody could ever answer a retry.
+func TestANodeThatCannotOpenTheKeysDecidesNothing(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		before, after := h.signIn(t, phone, phoneKey), h.signIn(t, phone, phoneKey)
+		both, err := keyring.ParseMaster([]byte(keyring.NewMasterLine() + "\n" + h.line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		abreast := h.anotherUnder(t, both)
+		abreast.rotateDataKey(t)
+		after.h = abreast
+		after.refresh(t)
+		if err := h.keys.Turn(t.Context()); err == nil {
+			t.Fatal("the node opened the new key")
+		}
+		for _, a := range []*signedIn{before, after} {
+			a.untouched(t, func() {
+				_, err := h.s.Rotate(t.Context(), a.presents(a.token))
+				wantCode(t, err, oauth.TemporarilyUnavailable)
+			})
+			a.h = abreast
+			a.refresh(t)
+		}
 	})
 }

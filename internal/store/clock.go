@@ -35,10 +35,15 @@ func (db *DB) MeasureClock(ctx context.Context) (offset time.Duration, err error
 	if !db.postgres() {
 		return 0, nil
 	}
+	conn, err := db.pool.Conn(ctx) // waiting for one must not pass for the way to the database
+	if err != nil {
+		return 0, fmt.Errorf("measure the clock: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
 	const samples = 3 // the quickest answer is the truest
 	quickest := time.Duration(1<<63 - 1)
 	for range samples {
-		o, took, err := db.sampleClock(ctx)
+		o, took, err := db.sampleClock(ctx, conn)
 		if err != nil {
 			return 0, fmt.Errorf("measure the clock: %w", err)
 		}
@@ -51,11 +56,11 @@ func (db *DB) MeasureClock(ctx context.Context) (offset time.Duration, err error
 }
 
 // sampleClock takes the database to have read its clock half way between question and answer.
-func (db *DB) sampleClock(ctx context.Context) (offset, took time.Duration, err error) {
+func (db *DB) sampleClock(ctx context.Context, q queryer) (offset, took time.Duration, err error) {
 	asked, started := db.clock.here(), time.Now()
 	var theirs time.Time
 	const question = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
-	if err := one(ctx, db.pool, question, nil, when{&theirs}); err != nil {
+	if err := one(ctx, q, question, nil, when{&theirs}); err != nil {
 		return 0, 0, err
 	}
 	took = time.Since(started)
@@ -68,7 +73,12 @@ func (db *DB) Ready(ctx context.Context) error {
 	if err := db.schemaFits(ctx); err != nil {
 		return err
 	}
-	drift := time.Duration(db.clock.offset.Load())
+	return db.clock.trusted()
+}
+
+// trusted tells whether our clock and the database's agree. Where they do not, either may be the wrong one.
+func (c *clock) trusted() error {
+	drift := time.Duration(c.offset.Load())
 	if drift > maxDrift || drift < -maxDrift {
 		return errors.New("the clock of this machine is " + drift.Abs().Round(time.Millisecond).String() + " off the database's")
 	}

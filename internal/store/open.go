@@ -58,7 +58,7 @@ func (db *DB) openPostgres(ctx context.Context, o Options) error {
 	if conns <= 0 {
 		conns = defaultConns
 	}
-	db.pool = stdlib.OpenDB(*config, stdlib.OptionAfterConnect(guidePlanner))
+	db.pool = stdlib.OpenDB(*config, stdlib.OptionAfterConnect(prepareSession))
 	db.pool.SetMaxOpenConns(conns)
 	db.pool.SetMaxIdleConns(conns)
 	db.pool.SetConnMaxLifetime(connLife)
@@ -70,10 +70,11 @@ func (db *DB) openPostgres(ctx context.Context, o Options) error {
 	return nil
 }
 
-// guidePlanner keeps statements on their keys. Without statistics, on a fresh installation, the planner would choose to
-// read whole tables, which are small then, and keep that plan while they grow.
-func guidePlanner(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, "SET enable_seqscan = off; SET jit = off")
+// prepareSession keeps statements on their keys. Without statistics, on a fresh installation, the planner would choose
+// to read whole tables, which are small then, and keep that plan while they grow. And it bounds how long a transaction
+// of a node that vanished (no power, no network) holds its locks; else that is hours, until TCP notices.
+func prepareSession(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SET enable_seqscan = off; SET jit = off; SET idle_in_transaction_session_timeout = '8s'")
 	return err
 }
 

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/test/pgcluster"
 )
 
 func TestOpenRefusesWhatItCannotServe(t *testing.T) {
@@ -178,4 +180,30 @@ func TestEventsAreReadNewestFirstByAccountAndSession(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestWaitingForAConnectionIsNotTakenForTheClock(t *testing.T) {
+	db := migrated(t, Options{URL: pgcluster.Shared(t), MaxConns: 1})
+	busy, err := db.pool.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(time.Second, func() { _ = busy.Close() })
+	for range 2 { // others want it too, between the samples
+		go func() { _, _ = db.pool.ExecContext(context.Background(), "SELECT pg_sleep(1)") }()
+	}
+	time.Sleep(50 * time.Millisecond)
+	offset, err := db.MeasureClock(t.Context())
+	if err != nil || offset.Abs() > 200*time.Millisecond { // one machine, one clock
+		t.Errorf("offset %s, error %v", offset, err)
+	}
+}
+
+// A node that loses its network in the middle of a transaction must not hold its locks for hours.
+func TestAVanishedNodeHoldsNoLocksForLong(t *testing.T) {
+	db := opened(t, Options{URL: pgcluster.Shared(t)})
+	var text string
+	if err := one(t.Context(), db.pool, "SHOW idle_in_transaction_session_timeout", nil, &text); err != nil || text != "8s" {
+		t.Errorf("idle transactions are bounded by %q, error %v", text, err)
+	}
 }

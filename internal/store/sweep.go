@@ -22,8 +22,12 @@ const (
 )
 
 // Sweep removes expired nonces (expiry + 1 h), skeletons of ended or expired sessions (90 d after), devices
-// without sessions, audit rows over 400 d and keys long expired, in small bites that never hold up a refresh.
+// without sessions, audit rows over 400 d and keys long expired, in small bites that never hold up a refresh. While the
+// clock is not to be trusted it removes nothing.
 func (db *DB) Sweep(ctx context.Context, now time.Time) (swept Swept, err error) {
+	if err := db.clock.trusted(); err != nil { // a clock gone wrong would take everything for over
+		return swept, fmt.Errorf("sweep: %w", err)
+	}
 	before := func(d time.Duration) int64 { return micros(now.Add(-d)) }
 	for _, b := range []struct {
 		into   *int
@@ -86,40 +90,50 @@ var idleDevices = walk{
 	remove:     fmt.Sprintf("DELETE FROM devices AS d WHERE d.id = $1 AND "+deviceIdle, 2),
 }
 
-// removeWalking reads a bite of ids, then removes those that are over, one by one in a shared transaction.
+// removeWalking reads a bite of ids, then removes those that are over.
 func (db *DB) removeWalking(ctx context.Context, w walk, before int64) (total int, err error) {
-	type candidate struct {
-		id   [16]byte
-		over bool
-	}
 	var after [16]byte
 	for {
-		list, err := all(ctx, db.reader, func(row scanner) (c candidate, err error) {
-			err = row.Scan(fixed{c.id[:]}, &c.over)
-			return c, err
+		var over [][16]byte
+		list, err := all(ctx, db.reader, func(row scanner) (id [16]byte, err error) {
+			var is bool
+			if err = row.Scan(fixed{id[:]}, &is); is {
+				over = append(over, id)
+			}
+			return id, err
 		}, w.candidates, after[:], bite, before)
 		if err != nil {
 			return total, err
 		}
-		n, err := write(ctx, db, shared, func(ctx context.Context, q queryer) (removed int, err error) {
-			for _, c := range list {
-				if !c.over {
-					continue
-				}
-				n, err := change(ctx, q, w.remove, c.id[:], before)
+		n, err := db.removeEach(ctx, w, over, before)
+		total += n
+		if err != nil || len(list) < bite {
+			return total, err
+		}
+		after = list[len(list)-1]
+	}
+}
+
+// removeEach removes rows one by one in a shared transaction. A DELETE that waited for a sign-in still takes the device
+// for idle, and the foreign key refuses it: the second time it sees the session.
+func (db *DB) removeEach(ctx context.Context, w walk, ids [][16]byte, before int64) (removed int, err error) {
+	const tries = 3
+	for n := 0; len(ids) > 0 && n < tries; n++ {
+		removed, err = write(ctx, db, shared, func(ctx context.Context, q queryer) (removed int, err error) {
+			for _, id := range ids {
+				n, err := change(ctx, q, w.remove, id[:], before)
 				if err != nil {
-					return removed, err
+					return 0, err
 				}
 				removed += int(n)
 			}
 			return removed, nil
 		})
-		total += n
-		if err != nil || len(list) < bite {
-			return total, err
+		if !refusedWith(err, foreignKeyViolation) {
+			break
 		}
-		after = list[len(list)-1].id
 	}
+	return removed, err
 }
 
 var tables = []string{"accounts", "api_keys", "catalog", "clients", "devices", "events", "identities", "keys", "migrations",

@@ -1,12 +1,16 @@
 package store
 
 import (
+	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/test/pgcluster"
 )
 
 func TestSweepRemovesWhatIsOverAndNothingElse(t *testing.T) {
@@ -110,4 +114,63 @@ func TestSweepTakesManyBites(t *testing.T) {
 			t.Errorf("%+v (%v)", got, err)
 		}
 	})
+}
+
+func TestNothingIsSweptByAClockGoneWrong(t *testing.T) {
+	var ahead atomic.Int64
+	db := migrated(t, Options{URL: pgcluster.Shared(t), Clock: func() time.Time { return time.Now().Add(time.Duration(-ahead.Load())) }})
+	s := mustSignIn(t, db, newSignIn(db))
+	ahead.Store(int64(200 * day)) // as if the database's clock had jumped
+	if _, err := db.MeasureClock(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if swept, err := db.Sweep(t.Context(), db.Now().Add(200*day)); err == nil || swept != (Swept{}) {
+		t.Errorf("swept %+v, error %v", swept, err)
+	}
+	mustSession(t, db, s.ID)
+}
+
+// A sweep that waited for a sign-in judges the device as it was before; the foreign key knows better.
+func TestADeviceThatIsUsedWhileItIsSweptStays(t *testing.T) {
+	db := migrated(t, Options{URL: pgcluster.Shared(t)})
+	first := newSignIn(db)
+	s := mustSignIn(t, db, first)
+	idle := newSignIn(db)
+	id := idle.NewDevice.ID
+	run(t, db, "INSERT INTO devices (id, client_id, jkt, name, created_at) VALUES ($1, 'app', $2, '', 1)", id[:], idle.NewDevice.JKT)
+
+	tx, err := db.pool.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := putDevice(t.Context(), tx, idle.NewDevice); err != nil {
+		t.Fatal(err)
+	}
+	s.ID, s.DeviceID = domain.SessionID(newID()), id
+	if _, err := change(t.Context(), tx, insertSession, sessionValues(&s)...); err != nil {
+		t.Fatal(err)
+	}
+	result := make(chan error, 1)
+	go func() {
+		_, err := db.Sweep(context.Background(), db.Now())
+		result <- err
+	}()
+	until(t, func() error { // it waits for us
+		var n int
+		err := one(t.Context(), db.pool, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'", nil, &n)
+		if err == nil && n == 0 {
+			err = errors.New("the sweep does not wait")
+		}
+		return err
+	})
+	if err := tx.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+	if devices := mustRows(t, db)["devices"]; devices != 2 {
+		t.Errorf("%d devices", devices)
+	}
 }

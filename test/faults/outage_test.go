@@ -68,8 +68,12 @@ type wish struct {
 // grants are every grant there is.
 func (c *customers) grants(p *pair) []wish {
 	return []wish{
-		{"refresh of a bound session", p.by(func(ctx context.Context) (*standin.Answer, error) { return c.bound.Present(ctx, c.bound.RefreshToken()) })},
-		{"refresh of a bearer session", p.by(func(ctx context.Context) (*standin.Answer, error) { return c.bearer.Present(ctx, c.bearer.RefreshToken()) })},
+		{"refresh of a bound session", p.by(func(ctx context.Context) (*standin.Answer, error) {
+			return c.bound.Present(ctx, c.bound.RefreshToken())
+		})},
+		{"refresh of a bearer session", p.by(func(ctx context.Context) (*standin.Answer, error) {
+			return c.bearer.Present(ctx, c.bearer.RefreshToken())
+		})},
 		{"sign-in", p.by(func(ctx context.Context) (*standin.Answer, error) { return c.newcomer.Post(ctx, "/token", c.signIn) })},
 		{"refresh of a stable session", posted("/token", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {c.stable}}, webID, webSecret)},
 		{"client credentials", posted("/token", url.Values{"grant_type": {"client_credentials"}}, serviceID, serviceSecret)},
