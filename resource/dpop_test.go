@@ -118,6 +118,22 @@ func TestAProofPassesOnce(t *testing.T) {
 	a.getBound(t, token, proof).want(t, http.StatusUnauthorized, "use_dpop_nonce")
 }
 
+// DP06: the time of a proof by a phone whose clock is ahead comes later. It has passed once all the same.
+func TestAProofFromTheFuturePassesOnceToo(t *testing.T) {
+	a := newAPI(t, nil)
+	p := newProver()
+	token := a.issuer.token(func(c map[string]any) {
+		c["cnf"] = map[string]string{"jkt": p.JKT()}
+		c["exp"] = a.clock.now().Add(24 * time.Hour).Unix()
+	})
+	nonce := a.getBound(t, token, must(p.Proof(http.MethodGet, a.URL+"/todos", "", token, a.clock.now().Add(time.Hour)))).header.Get("DPoP-Nonce")
+	const ahead = 2 * time.Hour
+	proof := must(p.Proof(http.MethodGet, a.URL+"/todos", nonce, token, a.clock.now().Add(ahead)))
+	a.getBound(t, token, proof).want(t, http.StatusOK, "")
+	a.clock.advance(ahead)
+	a.getBound(t, token, proof).want(t, http.StatusUnauthorized, "invalid_dpop_proof")
+}
+
 func TestAPhoneWithAWrongClockPassesWithANonce(t *testing.T) {
 	a := newAPI(t, nil)
 	p := newProver()

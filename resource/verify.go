@@ -99,7 +99,8 @@ func (v *Verifier) possession(ctx context.Context, r *http.Request, p presented,
 		return nil
 	}
 	proof, err := v.proofs.Verify(ctx, dpop.Request{
-		Proofs: r.Header.Values("DPoP"), Method: r.Method, URL: v.address(r), AccessToken: p.token, Now: now,
+		Proofs: r.Header.Values("DPoP"), Method: r.Method, URL: v.address(r), AccessToken: p.token,
+		TokenUntil: token.ExpiresAt.Add(v.config.Leeway), Now: now,
 	})
 	switch {
 	case errors.Is(err, dpop.ErrUseNonce):
@@ -108,8 +109,12 @@ func (v *Verifier) possession(ctx context.Context, r *http.Request, p presented,
 		return unauthorized(oauth.InvalidDPoPProof, "The DPoP proof is missing or does not fit this request.").because(err)
 	case proof.JKT != token.JKT:
 		return unauthorized(oauth.InvalidToken, "The DPoP proof is by another key than the one the access token is bound to.")
-	case !v.seen.First(proof.JKT, proof.JTI, proof.ExpiresAt, now): // RFC 9449 §11.1
+	}
+	switch err := v.seen.First(proof.JKT, proof.JTI, proof.ExpiresAt, now); { // RFC 9449 §11.1
+	case errors.Is(err, dpop.ErrUsed):
 		return unauthorized(oauth.InvalidDPoPProof, "This DPoP proof was used before. Make a new one for every request.")
+	case err != nil:
+		return unavailable("Too many proofs are remembered to take another. Send the request again with a new one.", err)
 	}
 	return nil
 }

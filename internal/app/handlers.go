@@ -37,12 +37,18 @@ func (a *App) adminHandler() http.Handler {
 	o.Log = slog.New(quiet{o.Log.Handler()})
 	probes := httpd.Handler(o, a.operatorRoutes())
 
-	mux := http.NewServeMux()
-	mux.Handle("/", api)
+	// No second mux: it would redirect from other spellings of a path before the first could refuse them (AD06).
+	probed := map[string]bool{}
 	for _, r := range a.operatorRoutes() {
-		mux.Handle(r.Path, probes)
+		probed[r.Path] = true
 	}
-	return mux
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if probed[r.URL.Path] {
+			probes.ServeHTTP(w, r)
+			return
+		}
+		api.ServeHTTP(w, r)
+	})
 }
 
 // operatorRoutes are for probes and for whoever watches the figures.

@@ -115,6 +115,28 @@ func TestNodesLearnOfNewClients(t *testing.T) {
 	})
 }
 
+// AD06: the listener as it is put together refuses other spellings of its paths; it does not lead to the right one.
+func TestAD06NoListenerKnowsAPathByAnotherSpelling(t *testing.T) {
+	s := start(t, folder(t), "sqlite:./countersign.db", "")
+	direct := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for listener, paths := range map[string][]string{
+		s.AdminURL(): {"//admin/v1/accounts", "/admin/v1//accounts", "/admin/v1/accounts/", "/x/../admin/v1/accounts", "/ADMIN/v1/accounts",
+			"/admin;x/v1/accounts", "//readyz", "/readyz/", "/./metrics"},
+		s.PublicURL(): {"//token", "/./token", "/token/", "/token;x", "/TOKEN", "/x/../jwks"},
+	} {
+		for _, path := range paths {
+			res, err := direct.Get(listener + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = res.Body.Close()
+			if res.StatusCode != http.StatusNotFound || res.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s got %d to %q, Cache-Control %q", path, res.StatusCode, res.Header.Get("Location"), res.Header.Get("Cache-Control"))
+			}
+		}
+	}
+}
+
 func TestFiguresAreCounted(t *testing.T) {
 	s := start(t, folder(t), "sqlite:./countersign.db", "")
 	s.token(t, "nightly")

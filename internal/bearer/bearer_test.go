@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/countersign/countersign/internal/dpop"
 	"github.com/countersign/countersign/internal/oauth"
 )
 
@@ -44,5 +45,17 @@ func TestOneTokenInTheAuthorizationHeader(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// DP06: where no proof can be remembered any more, that is our fault and passes; the phone's proof was good.
+func TestAProofErrorIsAVerdictOrAPassingFault(t *testing.T) {
+	for err, want := range map[error]oauth.Code{
+		dpop.ErrUsed: oauth.InvalidDPoPProof, dpop.ErrMemoryFull: oauth.TemporarilyUnavailable,
+		dpop.ErrInvalid: oauth.InvalidDPoPProof, dpop.ErrUseNonce: oauth.UseDPoPNonce, errors.New("x"): oauth.TemporarilyUnavailable,
+	} {
+		if got := oauth.AsError(proofError(err)).Code; got != want {
+			t.Errorf("%v: %s, want %s", err, got, want)
+		}
 	}
 }

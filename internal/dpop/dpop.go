@@ -26,8 +26,8 @@ const (
 	maxProofBytes = 8 << 10 // an RSA key of 4096 bits and its signature take a fifth of it
 	maxJTIBytes   = 256
 	defaultWindow = 60 * time.Second
-	// maxMemory bounds how long a jti is remembered when the phone's clock is ahead. It is longer than any access
-	// token a proof goes with, so that nothing is left to replay the proof with afterwards.
+	// maxMemory bounds how long the jti of a proof that goes with no access token is remembered when the phone's clock
+	// is ahead.
 	maxMemory = time.Hour
 )
 
@@ -37,7 +37,10 @@ type Request struct {
 	Method      string
 	URL         string // from configuration, never from request headers
 	AccessToken string // non-empty at a resource: ath is then required
-	Now         time.Time
+	// TokenUntil is when that access token stops being accepted: afterwards nothing is left to replay its proofs with.
+	// Zero: in an hour.
+	TokenUntil time.Time
+	Now        time.Time
 }
 
 // Proof is a verified proof.
@@ -79,7 +82,11 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (*Proof, error) {
 			return nil, err
 		}
 	}
-	until, err := v.fresh(c, r.Now)
+	limit := r.TokenUntil
+	if limit.IsZero() {
+		limit = r.Now.Add(maxMemory)
+	}
+	until, err := v.fresh(c, r.Now, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -153,9 +160,9 @@ func accessTokenHash(accessToken string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// fresh checks points 10 and 11 and tells how long the proof stays acceptable. A fresh nonce of ours stands in for
-// the phone's clock; without one the clock must be right (RFC 9449 §8, §11.1).
-func (v *Verifier) fresh(c proofClaims, now time.Time) (until time.Time, err error) {
+// fresh checks points 10 and 11 and tells how long the proof stays acceptable, at most until the limit. A fresh nonce of
+// ours stands in for the phone's clock; without one the clock must be right (RFC 9449 §8, §11.1).
+func (v *Verifier) fresh(c proofClaims, now, limit time.Time) (until time.Time, err error) {
 	window := v.Window
 	if window == 0 {
 		window = defaultWindow
@@ -174,8 +181,10 @@ func (v *Verifier) fresh(c proofClaims, now time.Time) (until time.Time, err err
 	switch {
 	case state == NonceForged:
 		return until, fmt.Errorf("%w: the nonce is not one of ours", ErrUseNonce)
+	case state == NonceFresh && v.RequireNonce:
+		return nonceUntil, nil
 	case state == NonceFresh:
-		return rememberUntil(c.iat.Add(window), nonceUntil, now), nil
+		return rememberUntil(c.iat.Add(window), nonceUntil, limit), nil
 	case v.RequireNonce:
 		return until, fmt.Errorf("%w: the nonce is missing or old", ErrUseNonce)
 	case !inWindow:
@@ -185,8 +194,8 @@ func (v *Verifier) fresh(c proofClaims, now time.Time) (until time.Time, err err
 }
 
 // rememberUntil: a proof outlives its nonce where the time of its iat is still to come or not long past.
-func rememberUntil(byClock, byNonce, now time.Time) time.Time {
-	if limit := now.Add(maxMemory); byClock.After(limit) {
+func rememberUntil(byClock, byNonce, limit time.Time) time.Time {
+	if byClock.After(limit) {
 		byClock = limit
 	}
 	if byClock.After(byNonce) {

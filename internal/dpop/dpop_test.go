@@ -321,6 +321,28 @@ func TestNonceAndClock(t *testing.T) {
 	}
 }
 
+// DP06: a proof by a phone whose clock is ahead comes into its time later. As long as its access token is good it must
+// not pass again then, however long that is; afterwards there is nothing to remember.
+func TestAProofFromTheFutureIsRememberedAsLongAsItsAccessToken(t *testing.T) {
+	n := nonces()
+	for name, tc := range map[string]struct{ ahead, token, until time.Duration }{
+		"a token of a day":      {2 * time.Hour, 24 * time.Hour, 2*time.Hour + time.Minute},
+		"a token of 10 minutes": {2 * time.Hour, 10 * time.Minute, 10 * time.Minute},
+	} {
+		iat := strconv.FormatInt(now.Add(tc.ahead).Unix(), 10)
+		raw := proof(t, strings.Replace(claims(`,"nonce":"`+n.Mint(now)+`"`), "1893456000", iat, 1))
+		r := request(raw)
+		r.TokenUntil = now.Add(tc.token)
+		p, err := (&Verifier{Nonces: n}).Verify(t.Context(), r)
+		if err != nil || !p.ExpiresAt.Equal(now.Add(tc.until)) {
+			t.Errorf("%s: %+v, %v", name, p, err)
+		}
+		if p, err = (&Verifier{Nonces: n, RequireNonce: true}).Verify(t.Context(), r); err != nil || !p.ExpiresAt.Equal(now.Add(5*time.Minute)) {
+			t.Errorf("%s, where every proof needs a nonce: %+v, %v", name, p, err)
+		}
+	}
+}
+
 func TestAnEmptyNonceIsForged(t *testing.T) {
 	_, err := (&Verifier{Nonces: nonces()}).Verify(t.Context(), request(proof(t, claims(`,"nonce":""`))))
 	if !errors.Is(err, ErrUseNonce) {

@@ -72,6 +72,6 @@ func BenchmarkReplayFirst(b *testing.B) {
 	at := now
 	for b.Loop() {
 		at = at.Add(time.Millisecond)
-		r.First(replayJKT, at.String(), at.Add(time.Minute), at)
+		_ = r.First(replayJKT, at.String(), at.Add(time.Minute), at)
 	}
 }

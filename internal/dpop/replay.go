@@ -2,8 +2,16 @@ package dpop
 
 import (
 	"crypto/sha256"
+	"errors"
 	"sync"
 	"time"
+)
+
+var (
+	// ErrUsed is the refusal of a proof that was seen before.
+	ErrUsed = errors.New("the DPoP proof was used before")
+	// ErrMemoryFull is no verdict on a proof: there is no room to remember it.
+	ErrMemoryFull = errors.New("the memory of DPoP proofs is full")
 )
 
 const (
@@ -42,8 +50,9 @@ func NewReplay(limit int) *Replay {
 	return r
 }
 
-// First tells whether (jkt, jti) is seen for the first time, and remembers it until the given time.
-func (r *Replay) First(jkt, jti string, until, now time.Time) bool {
+// First remembers (jkt, jti) until the given time, if it is seen for the first time. Otherwise it returns ErrUsed, or
+// ErrMemoryFull if there is no telling.
+func (r *Replay) First(jkt, jti string, until, now time.Time) error {
 	sum := sha256.Sum256([]byte(jkt + "\x00" + jti)) // a jkt is base64url: it holds no NUL
 	name := proofName(sum[:16])
 	shard := &r.shards[int(sum[16])%len(r.shards)]
@@ -52,13 +61,13 @@ func (r *Replay) First(jkt, jti string, until, now time.Time) bool {
 	defer shard.mu.Unlock()
 	shard.sweep(now)
 	if known, ok := shard.until[name]; ok && !now.After(known) {
-		return false
+		return ErrUsed
 	}
 	if len(shard.until) >= r.each {
-		return false
+		return ErrMemoryFull
 	}
 	shard.until[name] = until
-	return true
+	return nil
 }
 
 // sweep forgets what is over, at most once a second: a full memory costs a flood of proofs no more than that.

@@ -1,6 +1,7 @@
 package dpop
 
 import (
+	"errors"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -17,7 +18,7 @@ func TestOneOfFiftyParallelUsesIsTheFirst(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 50 {
 		wg.Go(func() {
-			if r.First(replayJKT, "jti", now.Add(time.Minute), now) {
+			if r.First(replayJKT, "jti", now.Add(time.Minute), now) == nil {
 				firsts.Add(1)
 			}
 		})
@@ -44,8 +45,8 @@ func TestAProofIsRememberedAsLongAsItIsAcceptable(t *testing.T) {
 		{"the same jti under another key", "another", "a", time.Minute, true},
 		{"after its time", replayJKT, "a", time.Minute + 1, true},
 	} {
-		if got := r.First(step.jkt, step.jti, until, now.Add(step.after)); got != step.first {
-			t.Errorf("%s: first = %v", step.name, got)
+		if err := r.First(step.jkt, step.jti, until, now.Add(step.after)); (err == nil) != step.first || !step.first && !errors.Is(err, ErrUsed) {
+			t.Errorf("%s: %v", step.name, err)
 		}
 	}
 }
@@ -53,19 +54,19 @@ func TestAProofIsRememberedAsLongAsItIsAcceptable(t *testing.T) {
 func TestAFullMemoryRefusesAndForgetsNothing(t *testing.T) {
 	r := NewReplay(100)
 	for i := range 100 {
-		if !r.First(replayJKT, strconv.Itoa(i), now.Add(time.Minute), now) {
-			t.Fatalf("entry %d was refused", i)
+		if err := r.First(replayJKT, strconv.Itoa(i), now.Add(time.Minute), now); err != nil {
+			t.Fatalf("entry %d: %v", i, err)
 		}
 	}
-	if r.First(replayJKT, "one more", now.Add(time.Minute), now) {
-		t.Error("entry 101 was taken")
+	if err := r.First(replayJKT, "one more", now.Add(time.Minute), now); !errors.Is(err, ErrMemoryFull) {
+		t.Errorf("entry 101: %v", err)
 	}
-	if r.First(replayJKT, "0", now.Add(time.Minute), now.Add(time.Second)) {
-		t.Error("a live entry was forgotten")
+	if err := r.First(replayJKT, "0", now.Add(time.Minute), now.Add(time.Second)); !errors.Is(err, ErrUsed) {
+		t.Errorf("a live entry was forgotten: %v", err)
 	}
 	later := now.Add(2 * time.Minute)
-	if !r.First(replayJKT, "one more", later.Add(time.Minute), later) {
-		t.Error("nothing was swept")
+	if err := r.First(replayJKT, "one more", later.Add(time.Minute), later); err != nil {
+		t.Errorf("nothing was swept: %v", err)
 	}
 	if n := len(r.shards[0].until); n != 1 {
 		t.Errorf("%d entries remain", n)
@@ -75,9 +76,9 @@ func TestAFullMemoryRefusesAndForgetsNothing(t *testing.T) {
 // A clock that is set back must not stop the sweeping.
 func TestSweepingGoesOnAfterTheClockWasSetBack(t *testing.T) {
 	r := NewReplay(1)
-	r.First(replayJKT, "a", now.Add(-time.Hour), now)
-	if !r.First(replayJKT, "b", now, now.Add(-30*time.Minute)) {
-		t.Error("the memory is full of an entry long over")
+	_ = r.First(replayJKT, "a", now.Add(-time.Hour), now)
+	if err := r.First(replayJKT, "b", now, now.Add(-30*time.Minute)); err != nil {
+		t.Errorf("an entry long over is in the way: %v", err)
 	}
 }
 
@@ -87,7 +88,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	r := NewReplay(limit)
 	taken := 0
 	for i := range 1_000_000 {
-		if r.First(replayJKT, strconv.Itoa(i), now.Add(time.Minute), now) {
+		if r.First(replayJKT, strconv.Itoa(i), now.Add(time.Minute), now) == nil {
 			taken++
 		}
 	}

@@ -15,8 +15,10 @@ func (s *Service) credentials(ctx context.Context, c *call) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.proof != nil && !s.Replay.First(c.proof.JKT, c.proof.JTI, c.proof.ExpiresAt, c.now) {
-		return nil, oauth.E(oauth.InvalidDPoPProof, "This DPoP proof was used before. Make a new one, with its own jti, for every request.")
+	if c.proof != nil {
+		if err := s.Replay.First(c.proof.JKT, c.proof.JTI, c.proof.ExpiresAt, c.now); err != nil {
+			return nil, proofError(err)
+		}
 	}
 	minted, err := s.Tokens.MintAccess(c.now, token.Access{Client: c.client, Audience: audience, Scope: scope, JKT: c.jkt()})
 	if err != nil {

@@ -22,15 +22,23 @@ func (s *Service) prove(ctx context.Context, c *call) (*dpop.Proof, error) {
 		return nil, nil
 	}
 	proof, err := s.DPoP.Verify(ctx, dpop.Request{Proofs: c.Proofs, Method: http.MethodPost, URL: s.TokenURL, Now: c.now})
-	switch {
-	case errors.Is(err, dpop.ErrUseNonce):
-		return nil, oauth.E(oauth.UseDPoPNonce, "Repeat the request with a new proof that carries the nonce of the DPoP-Nonce header.").Because(err)
-	case errors.Is(err, dpop.ErrInvalid):
-		return nil, oauth.E(oauth.InvalidDPoPProof, "This is an "+err.Error()+".").Because(err)
-	case err != nil:
-		return nil, oauth.Unavailable(err)
+	if err != nil {
+		return nil, proofError(err)
 	}
 	return proof, nil
+}
+
+// proofError keeps verdicts on a proof and passing faults apart.
+func proofError(err error) error {
+	switch {
+	case errors.Is(err, dpop.ErrUseNonce):
+		return oauth.E(oauth.UseDPoPNonce, "Repeat the request with a new proof that carries the nonce of the DPoP-Nonce header.").Because(err)
+	case errors.Is(err, dpop.ErrUsed):
+		return oauth.E(oauth.InvalidDPoPProof, "This DPoP proof was used before. Make a new one, with its own jti, for every request.")
+	case errors.Is(err, dpop.ErrInvalid):
+		return oauth.E(oauth.InvalidDPoPProof, "This is an "+err.Error()+".").Because(err)
+	}
+	return oauth.Unavailable(err)
 }
 
 // mayUse decides by the client's type which grants it has:

@@ -60,7 +60,7 @@ type Ring struct {
 	keys   atomic.Pointer[snapshot]
 
 	loading sync.Mutex // one load at a time; guards what follows
-	triedAt time.Time  // when the last load began; when it ended, if it failed
+	triedAt time.Time  // when the last load began
 	loadErr error      // what became of it
 
 	turned atomic.Pointer[error] // what became of the last Turn
@@ -143,7 +143,6 @@ func (r *Ring) load(ctx context.Context) error {
 	rows, err := r.db.Keys(ctx)
 	if err != nil {
 		r.loadErr = fmt.Errorf("read the keys: %w", err)
-		r.triedAt = r.db.Now() // those who waited meanwhile must not wait for the same thing again, one by one
 		return r.loadErr
 	}
 	next, err := r.build(rows, r.keys.Load())

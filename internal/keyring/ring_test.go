@@ -10,11 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/jose"
-	"github.com/countersign/countersign/test/pgcluster"
 )
 
 func TestTheFirstNodeMakesTheFirstKeys(t *testing.T) {
@@ -307,42 +304,4 @@ func TestAKeyThisNodeCannotOpenIsNoVerdict(t *testing.T) {
 			t.Errorf("a dropped key is refused, whoever can open it: %v", err)
 		}
 	})
-}
-
-// While the database hangs, who looks for a young key must not wait for each other's failures one after the other.
-func TestManyWhoLookForAKeyShareTheFailure(t *testing.T) {
-	s := &site{url: pgcluster.Shared(t), master: NewMasterLine()}
-	s.nanos.Store(time.Now().Truncate(time.Second).UnixNano())
-	if _, err := s.db(t).Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	r := s.node(t, Options{})
-	blocker, err := pgx.Connect(t.Context(), s.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer blocker.Close(context.WithoutCancel(t.Context()))
-	tx, err := blocker.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tx.Exec(t.Context(), "LOCK TABLE keys"); err != nil {
-		t.Fatal(err)
-	}
-	s.step(2 * time.Second)
-	var all sync.WaitGroup
-	started := time.Now()
-	for range 20 {
-		all.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 400*time.Millisecond)
-			defer cancel()
-			if _, ok, err := r.Find(ctx, uint32(s.now().Unix()), RefreshMAC); ok || err == nil {
-				t.Errorf("found %t, error %v", ok, err)
-			}
-		})
-	}
-	all.Wait()
-	if took := time.Since(started); took > 4*time.Second {
-		t.Errorf("20 callers waited %s for each other", took)
-	}
 }

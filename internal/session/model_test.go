@@ -210,9 +210,14 @@ func (w *world) refresh(a *app, arrives bool) error {
 func (w *world) present(a *app, n int, who by) (*Rotated, error) {
 	now := w.h.db.Now()
 	want := a.expect(n, who, now)
-	w.together = 1
-	r, err := w.variant(w).Rotate(context.Background(), a.presents(a.tokens[n]))
+	r, err := w.single().Rotate(context.Background(), a.presents(a.tokens[n]))
 	return r, a.answered(n, want, r, err, now)
+}
+
+// single is the rotation under test for one use, with nobody else at it.
+func (w *world) single() rotator {
+	w.together = 1
+	return w.variant(w)
 }
 
 // refreshAtOnce is several processes of the app with the same stored token (RT02).
@@ -279,7 +284,7 @@ func (w *world) foreign(a *app, back int, who by, p Presented) error {
 	n := max(0, a.counter()-back+2)
 	before, want := a.row(w.t), a.expect(n, who, w.h.db.Now())
 	p.Token = a.tokens[n]
-	r, err := w.variant(w).Rotate(context.Background(), p)
+	r, err := w.single().Rotate(context.Background(), p)
 	if err := a.answered(n, want, r, err, w.h.db.Now()); err != nil {
 		return err
 	}
@@ -305,7 +310,7 @@ func (w *world) ahead(a *app, by int) error {
 	if !a.live(w.h.db.Now()) {
 		want = refused
 	}
-	r, err := w.variant(w).Rotate(context.Background(), a.presents(string(h.mint(key))))
+	r, err := w.single().Rotate(context.Background(), a.presents(string(h.mint(key))))
 	if got := outcomeOf(r, err); got != want {
 		return fmt.Errorf("a token ahead was answered %q, want %q", got, want)
 	}

@@ -63,7 +63,7 @@ func (r *readThenWrite) Rotate(ctx context.Context, p Presented) (*Rotated, erro
 	if err != nil || judgeNow(r.Service, v, h, p) != current {
 		return r.Service.Rotate(ctx, p)
 	}
-	u := use{Presented: p, handle: h, now: r.DB.Now()}
+	u := use{Presented: p, handle: h, now: r.DB.Now(), mintWith: r.Keys.Current()}
 	for {
 		found, err := r.advance(ctx, u)
 		switch {

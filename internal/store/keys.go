@@ -64,9 +64,10 @@ func insertKey(ctx context.Context, q queryer, k domain.Key) (bool, error) {
 }
 
 func retireOthers(ctx context.Context, q queryer, k domain.Key, r RetireKeys) error {
+	// A successor that takes over sooner than the one announced before brings the end of older keys forward.
 	_, err := change(ctx, q, `UPDATE keys SET
-		retired_at = CASE WHEN retired_at = 0 THEN $4 ELSE retired_at END,
-		expires_at = CASE WHEN expires_at = 0 THEN $5 ELSE expires_at END
+		retired_at = CASE WHEN retired_at = 0 OR retired_at > $4 THEN $4 ELSE retired_at END,
+		expires_at = CASE WHEN expires_at = 0 OR expires_at > $5 THEN $5 ELSE expires_at END
 		WHERE use = $1 AND alg = $2 AND id <> $3`,
 		string(k.Use), k.Alg, k.ID, micros(r.RetiredAt), micros(r.ExpiresAt))
 	return err

@@ -61,7 +61,8 @@ type confirmation struct {
 	JKT string `json:"jkt"`
 }
 
-// MintAccess signs an at+jwt (RFC 9068).
+// MintAccess signs an at+jwt (RFC 9068). Without a key to sign with, for the moment, the error is
+// temporarily_unavailable.
 func (s *Service) MintAccess(now time.Time, a Access) (Minted, error) {
 	lives := a.Client.AccessTTL(a.JKT != "")
 	claims := accessClaims{
@@ -110,7 +111,7 @@ type idClaims struct {
 	Session  string `json:"sid"`
 }
 
-// MintID signs an ID token.
+// MintID signs an ID token. Its error is that of MintAccess.
 func (s *Service) MintID(now time.Time, id ID) (string, error) {
 	token, err := s.sign(id.Client.IDAlg(), typeID, &idClaims{
 		Issuer:   s.Issuer,
@@ -131,7 +132,7 @@ func (s *Service) MintID(now time.Time, id ID) (string, error) {
 func (s *Service) sign(alg domain.SigningAlg, typ string, claims any) (string, error) {
 	signer, err := s.Keys.Signer(alg)
 	if err != nil {
-		return "", err
+		return "", oauth.Unavailable(err) // one was dropped and its successor is still to be read: the next try finds it
 	}
 	return signer.Sign(typ, claims)
 }

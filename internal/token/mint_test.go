@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/oauth"
 )
 
 // parts reads header and claims of a token without checking it.
@@ -142,5 +143,29 @@ func TestWhatAnIDTokenSays(t *testing.T) {
 		if header, claims := parts(t, raw); header["alg"] != "RS256" || claims["auth_time"] != float64(now.Unix()) {
 			t.Errorf("header %v, claims %v", header, claims)
 		}
+	})
+}
+
+// I7: between the drop of a key and the moment its successor is read nothing can be signed. That passes, so it is 503.
+func TestWithoutASigningKeyForTheMoment(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		rows, err := h.Keys.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range rows {
+			if k.Use == domain.KeyUseSign {
+				if err := h.DB.DropKey(t.Context(), k.ID, h.DB.Now(), domain.Event{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if err := h.Keys.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		_, err = h.MintAccess(h.DB.Now(), Access{Client: robot, Audience: api})
+		wantCode(t, err, oauth.TemporarilyUnavailable)
+		_, err = h.MintID(h.DB.Now(), ID{Client: web})
+		wantCode(t, err, oauth.TemporarilyUnavailable)
 	})
 }

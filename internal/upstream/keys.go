@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	fetchInterval  = time.Minute    // at least, whatever asks for a fetch (ATTACKS ID05)
-	keepWhileDown  = 24 * time.Hour // since the last success
+	fetchInterval  = time.Minute     // at least, whatever asks for a fetch (ATTACKS ID05)
+	retryInterval  = 5 * time.Second // at least, while there are no keys at all: nobody can sign in until one succeeds
+	keepWhileDown  = 24 * time.Hour  // since the last success
 	freshByDefault = time.Hour
 	freshAtLeast   = 5 * time.Minute
 	freshAtMost    = 12 * time.Hour
@@ -21,7 +22,8 @@ const (
 	runInterval    = 5 * time.Second
 )
 
-// keyCache keeps a provider's keys: fetched ahead of their expiry, never more than once a minute, one fetch at a time.
+// keyCache keeps a provider's keys: fetched ahead of their expiry, one fetch at a time, never more than once a minute,
+// or every few seconds while it has none.
 type keyCache struct {
 	load func(context.Context) ([]jose.PublicKey, time.Duration, error)
 	now  func() time.Time
@@ -76,7 +78,7 @@ func (c *keyCache) find(ctx context.Context, kid string, alg jose.Alg) (crypto.P
 	f := c.depart(ctx, now)
 	c.mu.Unlock()
 	if f == nil {
-		return nil, fmt.Errorf("%w: the last fetch was less than a minute ago", ErrUnavailable)
+		return nil, fmt.Errorf("%w: the last fetch was a moment ago", ErrUnavailable)
 	}
 	select {
 	case <-f.done:
@@ -140,12 +142,19 @@ func (c *keyCache) due(now time.Time) bool {
 	return c.fetched.IsZero() || now.Sub(c.fetched) >= c.fresh*4/5
 }
 
+func (c *keyCache) interval(now time.Time) time.Duration {
+	if c.usable(now) {
+		return fetchInterval
+	}
+	return retryInterval
+}
+
 // depart returns the flight under way, or starts one; nil while throttled. It is called with the lock held.
 func (c *keyCache) depart(ctx context.Context, now time.Time) *flight {
 	if c.flight != nil {
 		return c.flight
 	}
-	if since := now.Sub(c.tried); !c.tried.IsZero() && since >= 0 && since < fetchInterval {
+	if since := now.Sub(c.tried); !c.tried.IsZero() && since >= 0 && since < c.interval(now) {
 		return nil
 	}
 	f := &flight{done: make(chan struct{})}
