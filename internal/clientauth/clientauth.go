@@ -20,7 +20,7 @@ type Credentials struct {
 	Authorization []string // every Authorization header
 	ClientID      string   // form
 	ClientSecret  string   // form
-	HasSecret     bool     // client_secret was in the form, even empty
+	HasSecret     bool     // client_secret was in the form
 	HasAssertion  bool     // client_assertion or client_assertion_type was in the form
 	IP            string   // for the failure limit
 }

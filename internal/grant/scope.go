@@ -70,7 +70,12 @@ func (o offer) narrow(ceiling, resources []string, scopeParam string, named []st
 	if !o.may(audience) {
 		return "", nil, errTarget
 	}
-	return audience, o.within(scope, audience), nil
+	carried := o.within(scope, audience)
+	if scopeParam != "" && len(carried) == 0 {
+		// An answer without scope would mean all that was asked for (RFC 6749 §5.1).
+		return "", nil, oauth.E(oauth.InvalidScope, "None of these scopes belongs to the resource this access token is for.")
+	}
+	return audience, carried, nil
 }
 
 // defaultAudience is the session's first resource, unless the scopes asked for all belong to another one of it.

@@ -115,6 +115,7 @@ func TestWhatARefreshMayNarrow(t *testing.T) { // RT13
 		{"the whole grant repeated is the first resource", granted, both, granted, nil, todo, "openid offline_access todos.read", ""},
 		{"a scope and its resource", granted, both, "notes.read", []string{notes}, notes, "notes.read", ""},
 		{"a scope of the other resource is left out", granted, both, "openid notes.read", []string{todo}, todo, "openid", ""},
+		{"nothing but a scope of the other resource", granted, both, "notes.read", []string{todo}, "", "", oauth.InvalidScope},
 		{"rfc6749-6-01 more scope than granted", granted, both, "todos.write", nil, "", "", oauth.InvalidScope},
 		{"a scope the client may not have at all", granted, both, "admin", nil, "", "", oauth.InvalidScope},
 		{"a malformed scope", granted, both, "a\x00b", nil, "", "", oauth.InvalidScope},

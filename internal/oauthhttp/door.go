@@ -65,8 +65,8 @@ func credentials(r *http.Request, f httpd.Form) clientauth.Credentials {
 		Authorization: r.Header["Authorization"],
 		ClientID:      f.Get("client_id"),
 		ClientSecret:  f.Get("client_secret"),
-		HasSecret:     f.Has("client_secret"),
-		HasAssertion:  f.Has("client_assertion") || f.Has("client_assertion_type"),
+		HasSecret:     f.Get("client_secret") != "", // TK02: empty is absent
+		HasAssertion:  f.Get("client_assertion") != "" || f.Get("client_assertion_type") != "",
 		IP:            httpd.LimitKey(r),
 	}
 }
