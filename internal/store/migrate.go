@@ -11,6 +11,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 )
 
 //go:embed migrations
@@ -54,6 +55,9 @@ func (db *DB) engine() string {
 	return "sqlite"
 }
 
+// migrationTime bounds a migration, the wait for another node's included.
+const migrationTime = 10 * time.Minute
+
 // Migrate brings the schema to this release; several nodes may do so at once. It returns how many steps ran.
 func (db *DB) Migrate(ctx context.Context) (int, error) {
 	ours, err := steps(migrationFiles, db.engine())
@@ -65,7 +69,7 @@ func (db *DB) Migrate(ctx context.Context) (int, error) {
 
 // migrate runs what is missing in one transaction: all of it, or nothing.
 func (db *DB) migrate(ctx context.Context, ours []step) (int, error) {
-	ran, err := write(ctx, db, alone, func(ctx context.Context, q queryer) (int, error) {
+	ran, err := writeWithin(ctx, db, migrationTime, alone, func(ctx context.Context, q queryer) (int, error) {
 		if err := db.lock(ctx, q, lockMigrations); err != nil {
 			return 0, err
 		}

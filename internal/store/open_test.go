@@ -189,14 +189,18 @@ func TestWaitingForAConnectionIsNotTakenForTheClock(t *testing.T) {
 	var others sync.WaitGroup
 	defer others.Wait()
 	defer stop()
+	begun := make(chan struct{}, 4)
 	for range 4 { // want the connection before us and between our samples
 		others.Go(func() {
+			begun <- struct{}{}
 			for ctx.Err() == nil {
 				_, _ = db.pool.ExecContext(context.WithoutCancel(ctx), "SELECT pg_sleep(0.4)")
 			}
 		})
 	}
-	time.Sleep(50 * time.Millisecond)
+	for range 4 {
+		<-begun
+	}
 	offset, err := db.MeasureClock(t.Context())
 	if err != nil || offset.Abs() > 100*time.Millisecond { // one machine, one clock
 		t.Errorf("offset %s, error %v", offset, err)

@@ -8,12 +8,13 @@ import (
 // signInStatement is signInSteps for a known identity, in one statement and so one journey and one commit. For an
 // unknown one it returns no row and changes nothing.
 //
-//	who      the identity and its account        app     the client
+//	who      the identity, locked against being unlinked meanwhile, and its account
+//	app      the client
 //	spent    the nonce, if it was fresh          opening what makes a session, if all is live
 //	device, started, used, later, trail          what signInSteps writes in the same order
 const signInStatement = `WITH who AS (
 		SELECT i.id, i.account_id, a.state = 1 AS live FROM identities i JOIN accounts a ON a.id = i.account_id
-		WHERE i.issuer = $1 AND i.subject = $2
+		WHERE i.issuer = $1 AND i.subject = $2 FOR NO KEY UPDATE OF i
 	), app AS (
 		SELECT EXISTS (SELECT 1 FROM clients WHERE id = $3 AND declared AND NOT disabled) AS live
 	), spent AS (

@@ -30,6 +30,11 @@ const (
 // A caller that leaves before its turn is dropped. Once begun, a change does not feel the caller's context: its
 // outcome stands, and on PostgreSQL a statement broken off would cost the connection.
 func write[T any](ctx context.Context, db *DB, r ride, change func(context.Context, queryer) (T, error)) (T, error) {
+	return writeWithin(ctx, db, flightTime, r, change)
+}
+
+// writeWithin is write with another bound than that of a change which requests wait for.
+func writeWithin[T any](ctx context.Context, db *DB, limit time.Duration, r ride, change func(context.Context, queryer) (T, error)) (T, error) {
 	if !db.postgres() {
 		return ask(ctx, db.lite, r, change)
 	}
@@ -39,7 +44,7 @@ func write[T any](ctx context.Context, db *DB, r ride, change func(context.Conte
 			return result, err
 		}
 		defer func() { _ = conn.Close() }() // back to the pool; what matters was told by COMMIT
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flightTime)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 		defer cancel()
 		if r == single {
 			return change(ctx, conn)

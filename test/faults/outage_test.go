@@ -28,8 +28,13 @@ func gather(t *testing.T, p *pair) *customers {
 	tokens, err := c.bound.Refresh(t.Context())
 	must(t, err)
 	c.access = tokens.AccessToken
-	c.signIn = p.exchange(t, c.newcomer, appID)
-	web, err := p.nodes[0].post(t.Context(), "/token", p.exchange(t, p.phone("web", way, bearer, of(webID)), webID), webID, webSecret)
+	nonce, err := c.newcomer.Challenge(t.Context(), "")
+	must(t, err)
+	c.signIn = p.exchange(t, nonce)
+	c.signIn.Set("client_id", appID)
+	challenge, err := p.nodes[0].post(t.Context(), "/challenge", nil, webID, webSecret)
+	must(t, err)
+	web, err := p.nodes[0].post(t.Context(), "/token", p.exchange(t, challenge.body.Nonce), webID, webSecret)
 	must(t, err)
 	if c.stable = web.body.RefreshToken; c.stable == "" {
 		t.Fatalf("the web client was answered %+v", web)
@@ -37,26 +42,16 @@ func gather(t *testing.T, p *pair) *customers {
 	return c
 }
 
-func of(clientID string) func(*standin.PhoneConfig) {
-	return func(c *standin.PhoneConfig) { c.ClientID = clientID }
-}
-
 // exchange is the request of a sign-in (C11), ready to be sent.
-func (p *pair) exchange(t *testing.T, phone *standin.Phone, clientID string) url.Values {
+func (p *pair) exchange(t *testing.T, nonce string) url.Values {
 	t.Helper()
-	nonce, err := phone.Challenge(t.Context(), "")
+	credential, err := p.prompt("somebody")(t.Context(), nonce)
 	must(t, err)
-	credential, err := p.google.Prompt(standin.TokenRequest{Audience: googleWeb, AZP: googleAndroid, Subject: "somebody"})(t.Context(), nonce)
-	must(t, err)
-	form := url.Values{
+	return url.Values{
 		"grant_type": {"urn:ietf:params:oauth:grant-type:token-exchange"}, "subject_token": {credential.IDToken},
 		"subject_token_type": {"urn:ietf:params:oauth:token-type:id_token"}, "nonce": {nonce},
 		"scope": {"openid offline_access todos.read"}, "resource": {audience},
 	}
-	if clientID == appID {
-		form.Set("client_id", clientID)
-	}
-	return form
 }
 
 // wish is something a customer asks for; it returns status, error and Retry-After of the answer.
