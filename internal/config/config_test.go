@@ -91,6 +91,26 @@ func TestAFullFileIsReadAsWritten(t *testing.T) {
 	}
 }
 
+// PX02: without the proxy's name every client has the proxy's address, and limits per address are limits of all.
+func TestAProxyNobodyNamedIsWarnedOf(t *testing.T) {
+	warned := func(c Config) bool {
+		return slices.ContainsFunc(c.Warnings(), func(w string) bool { return strings.HasPrefix(w, "trusted_proxies is empty") })
+	}
+	c := Config{Issuer: "https://login.example.com", Listen: "127.0.0.1:8080", Admin: Admin{Listen: "127.0.0.1:8081"}}
+	if !warned(c) {
+		t.Error("no warning")
+	}
+	named, direct, local := c, c, c
+	named.TrustedProxies = []string{"127.0.0.1"}
+	direct.TLS = TLS{CertFile: "cert.pem", KeyFile: "key.pem"}
+	local.Issuer = "http://localhost:8080"
+	for _, c := range []Config{named, direct, local} {
+		if warned(c) {
+			t.Errorf("a warning for no reason: %q", c.Warnings())
+		}
+	}
+}
+
 func TestTheCatalogHoldsHashesOnly(t *testing.T) {
 	cat := accepted(t).Catalog()
 	native, service := cat.Clients[0], cat.Clients[1]

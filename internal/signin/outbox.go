@@ -37,7 +37,8 @@ type redeem struct {
 
 // redemption is the outbox item of a sign-in or link, if there is anything to redeem.
 func (s *Service) redemption(now time.Time, who *proven, code string, id domain.SessionID) ([]store.OutboxItem, error) {
-	if code == "" || who.subject.Issuer != appleIssuer {
+	provider, ok := s.Providers.ByIssuer(who.subject.Issuer)
+	if code == "" || who.subject.Issuer != appleIssuer || !ok || !provider.RedeemsCodes() {
 		return nil, nil
 	}
 	payload, err := json.Marshal(redeem{
@@ -100,16 +101,14 @@ func (s *Service) drainOutbox(ctx context.Context) {
 }
 
 // settle brings one leased item to its end, or puts it back. If the database does not answer, the lease runs out and
-// the item comes again.
-func (s *Service) settle(ctx context.Context, item store.OutboxItem) {
-	now := s.DB.Now()
+// the item comes again. A code can be redeemed once: once Apple is asked, a stop waits for the answer to be kept.
+func (s *Service) settle(stop context.Context, item store.OutboxItem) {
+	now, ctx := s.DB.Now(), context.WithoutCancel(stop)
 	grant, err := s.redeem(ctx, item)
 	e := domain.Event{At: now, Action: "identity.grant", Actor: "system"}
 	switch {
 	case err == nil:
-		err = s.DB.FinishOutbox(ctx, item.ID, grant, e)
-	case ctx.Err() != nil:
-		return
+		err = s.keep(stop, item.ID, grant, e)
 	case errors.Is(err, upstream.ErrUnavailable) && now.Add(backoff(item.Attempts)).Before(item.ExpiresAt):
 		err = s.DB.RetryOutbox(ctx, item.ID, now.Add(backoff(item.Attempts)))
 	default:
@@ -117,6 +116,29 @@ func (s *Service) settle(ctx context.Context, item store.OutboxItem) {
 	}
 	if err != nil && s.GaveUp != nil {
 		s.GaveUp(fmt.Errorf("redeem the authorization code of %s: %w", item.IdentityID, err))
+	}
+}
+
+const (
+	keepTrying = time.Minute // to put a grant away
+	keepEvery  = 250 * time.Millisecond
+)
+
+// keep puts away what a code was redeemed for. There is no second one, so it outlasts a failover of the database.
+func (s *Service) keep(stop context.Context, id int64, grant *store.UpstreamGrant, e domain.Event) error {
+	end := time.After(keepTrying)
+	for {
+		err := s.DB.FinishOutbox(context.WithoutCancel(stop), id, grant, e)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(keepEvery):
+		case <-end:
+			return err
+		case <-stop.Done():
+			return err
+		}
 	}
 }
 

@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/fetch"
 	"github.com/countersign/countersign/internal/signin"
+	"github.com/countersign/countersign/internal/upstream"
 	"github.com/countersign/countersign/standin"
 	"github.com/countersign/countersign/test/house"
 )
@@ -96,6 +98,23 @@ func TestAppleCodeIsGivenUp(t *testing.T) {
 		h.Apple.Behave(standin.Behaviour{Status: http.StatusServiceUnavailable})
 		wantGivenUp(t, h, in, "503")
 	})
+}
+
+// Who gave us no Apple key is not told of every sign-in that its code cannot be redeemed.
+func TestWithoutAnAppleKeyNoCodeIsKept(t *testing.T) {
+	h := house.OnSQLite(t)
+	apple, err := upstream.New(upstream.Settings{Name: "apple", Type: "apple", Standin: h.Apple.URL()},
+		fetch.New(fetch.Options{AllowLoopback: true}), h.Clock.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.SignIn.Providers, err = upstream.NewSet(apple); err != nil {
+		t.Fatal(err)
+	}
+	h.Enter(t, h.Request(t, h.Apple, house.AppleToken("ada"), house.Todo, ""))
+	if n := rows(t, h)["outbox"]; n != 0 {
+		t.Errorf("%d codes wait for a key that is not there", n)
+	}
 }
 
 func wantGivenUp(t *testing.T, h *house.House, in *signin.Result, why string) {

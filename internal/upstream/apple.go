@@ -72,6 +72,10 @@ func (c *appleClient) secret(clientID string, now time.Time) (string, error) {
 	}{c.teamID, clientID, appleIssuer, now.Unix(), now.Add(appleSecretTTL).Unix()})
 }
 
+// RedeemsCodes tells whether the provider is Apple and has the key RedeemAppleCode needs. Without it people sign in all
+// the same, but nothing can be revoked at Apple later.
+func (p *Provider) RedeemsCodes() bool { return p.apple != nil }
+
 // RedeemAppleCode redeems Apple's authorization code with a client secret minted for clientID: the one the code was
 // given to, for Apple answers invalid_grant to any other. ErrToken: Apple refused it for good; ErrUnavailable: try
 // again, within the five minutes a code lives. Whether the subject is the one who signed in is for the caller to

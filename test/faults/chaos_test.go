@@ -82,8 +82,8 @@ func (r *run) play(faults int, kinds ...fault) {
 // load is how many grants lie between two faults at least, on a machine however slow.
 const load = 25
 
-// suffer breaks and mends, with no two alike in a row if there are several kinds. It returns when the last fault was
-// over and the weather had cleared up.
+// suffer breaks and mends, going through the kinds and leaving some out. It returns when the last fault was over and
+// the weather had cleared up.
 func (r *run) suffer(faults int, kinds []fault) time.Time {
 	r.t.Helper()
 	ctx := r.t.Context()
@@ -132,6 +132,22 @@ func killDatabase(r *run) error {
 	}
 	_ = rest(r.t.Context(), r.between(0, 500))
 	return r.restartDatabase()
+}
+
+// killBoth lets a server die while the database is dead.
+func killBoth(i int) fault {
+	return func(r *run) error {
+		if err := r.cluster.Kill(); err != nil {
+			return err
+		}
+		if err := r.nodes[i].kill(); err != nil {
+			return err
+		}
+		if err := r.restartDatabase(); err != nil {
+			return err
+		}
+		return r.nodes[i].start()
+	}
 }
 
 // awaitProgress gives every phone the time that I8 allows to be served again.
@@ -210,7 +226,7 @@ func TestTwoServersAndTheirDatabaseAreKilled(t *testing.T) {
 	for _, seed := range seeds(t) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			f := onPostgres(t, []int{0, 2}) // the second with a pool far smaller than its concurrency
-			newRun(f, seed, 8, 4).play(faults, killNode(0), killDatabase, killNode(1))
+			newRun(f, seed, 8, 4).play(faults, killNode(0), killDatabase, killNode(1), killDatabase, killBoth(0)) //nolint:gocritic // the database is killed twice
 		})
 	}
 }

@@ -196,14 +196,6 @@ func (f *fleet) network() *standin.Network {
 	return n
 }
 
-// to is a client whose requests all reach one node, whatever address they are for.
-func (f *fleet) to(n *node) *http.Client {
-	f.t.Helper()
-	way := f.network()
-	must(f.t, way.Route(strings.TrimPrefix(f.issuer, "http://"), n.public))
-	return way.Client()
-}
-
 // phone makes a phone with a key on a network; mods change it.
 func (f *fleet) phone(name string, way *http.Client, mods ...func(*standin.PhoneConfig)) *standin.Phone {
 	f.t.Helper()

@@ -71,16 +71,6 @@ func (e *evidence) holds(t testing.TB) {
 	}
 }
 
-// rules lists the rules that were broken, each once.
-func rules(found []breach) (list []string) {
-	for _, b := range found {
-		if !slices.Contains(list, b.rule) {
-			list = append(list, b.rule)
-		}
-	}
-	return list
-}
-
 // oneSuccessor is I1: at most one distinct successor per parent.
 func oneSuccessor(e *evidence) (found []string) {
 	successors := map[string]string{}
