@@ -152,6 +152,11 @@ func TestDevModeNeedsNoFile(t *testing.T) {
 	if _, err := load("", environ{"COUNTERSIGN_LISTEN=0.0.0.0:8080"}); err == nil {
 		t.Error("dev mode off loopback was accepted")
 	}
+	for _, listener := range []string{"COUNTERSIGN_LISTEN", "COUNTERSIGN_ADMIN_LISTEN"} {
+		if _, err := load("", environ{"COUNTERSIGN_ISSUER=https://localhost:8443", listener + "=0.0.0.0:9090"}); err == nil || !strings.Contains(err.Error(), "dev mode") {
+			t.Errorf("%s beyond loopback, with https: %v", listener, err)
+		}
+	}
 	if _, err := load("", environ{"COUNTERSIGN_ISSUER=https://login.example.com"}); err == nil {
 		t.Error("dev mode with a public issuer was accepted")
 	}

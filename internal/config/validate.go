@@ -90,7 +90,7 @@ func (v check) issuer() {
 	}
 }
 
-// listeners: both parse, differ, and stay on loopback where the issuer is plain http (KL04).
+// listeners: both parse, differ, and stay on loopback where the issuer is plain http and in dev mode (KL04).
 func (v check) listeners() {
 	plain := strings.HasPrefix(v.Issuer, "http://")
 	for _, l := range []struct{ where, address string }{{"listen", v.Listen}, {"admin.listen", v.Admin.Listen}} {
@@ -99,8 +99,12 @@ func (v check) listeners() {
 			v.add(l.where, fmt.Sprintf("%q is not an address to listen on", l.address), "write host:port, for example 127.0.0.1:8080")
 			continue
 		}
-		if plain && !loopbackListener(l.address) {
+		switch {
+		case loopbackListener(l.address):
+		case plain:
 			v.add(l.where, "other machines can reach it, but the issuer is plain http", "listen on 127.0.0.1, or give the issuer https")
+		case v.Dev:
+			v.add(l.where, "other machines can reach it, but dev mode is for this machine alone", "listen on 127.0.0.1, or write a configuration file and start with --config FILE")
 		}
 	}
 	if v.Listen == v.Admin.Listen && !strings.HasSuffix(v.Listen, ":0") {

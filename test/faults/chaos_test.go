@@ -225,7 +225,7 @@ func TestTwoServersAndTheirDatabaseAreKilled(t *testing.T) {
 	}
 	for _, seed := range seeds(t) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			f := onPostgres(t, []int{0, 2}) // the second with a pool far smaller than its concurrency
+			f := onPostgres(t, []int{0, 2})                                                                       // the second with a pool far smaller than its concurrency
 			newRun(f, seed, 8, 4).play(faults, killNode(0), killDatabase, killNode(1), killDatabase, killBoth(0)) //nolint:gocritic // the database is killed twice
 		})
 	}

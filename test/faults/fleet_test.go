@@ -162,7 +162,7 @@ func (n *node) kill() error {
 	return nil
 }
 
-func (n *node) awaitReady() error { return waitFor("http://"+n.admin+"/readyz", http.StatusOK) }
+func (n *node) awaitReady() error { return waitFor("http://" + n.admin + "/readyz") }
 
 // freeAddress finds a port below those the kernel gives to outgoing connections: a node that comes back finds its own
 // free.

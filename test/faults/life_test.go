@@ -118,7 +118,9 @@ func (l *life) refreshAtOnce(ctx context.Context) {
 		all.Go(func() { _, _ = l.Present(ctx, held) }) // the history has the answers
 	}
 	all.Wait()
-	l.met(errors.Join(errs...))
+	for _, err := range errs {
+		l.met(err)
+	}
 	l.keep()
 }
 

@@ -75,7 +75,7 @@ func startProcess(config, log, ready string) (*process, error) {
 	if err := p.shell.Start(); err != nil {
 		return nil, err
 	}
-	if err := waitFor(ready, http.StatusOK); err != nil {
+	if err := waitFor(ready); err != nil {
 		text, _ := os.ReadFile(log)
 		return nil, fmt.Errorf("the server did not become ready: %w\n%s", errors.Join(err, p.kill()), text)
 	}
@@ -95,17 +95,17 @@ func (p *process) kill() error {
 	return fmt.Errorf("the server had ended by itself: %w", err)
 }
 
-// readyWithin is generous: eight builds may share the machine.
+// readyWithin is generous, for the machine may be busy.
 const readyWithin = 30 * time.Second
 
-// waitFor asks an address until it answers with the status.
-func waitFor(url string, status int) error {
+// waitFor asks an address until it answers 200.
+func waitFor(url string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), readyWithin)
 	defer cancel()
 	var last error
 	for {
 		got, err := ask(ctx, url)
-		if err == nil && got == status {
+		if err == nil && got == http.StatusOK {
 			return nil
 		}
 		if ctx.Err() == nil {
