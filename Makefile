@@ -38,15 +38,16 @@ vet: ## go vet
 # golangci-lint is a module tool with its own go.mod, so that its two hundred dependencies are not ours. Building it
 # takes a minute and a half the first time on two cores, which is short enough to keep one command for everything.
 lint: ## golangci-lint, at the version tools/go.mod pins
-	$(GO) tool -modfile=tools/go.mod golangci-lint run ./...
+	$(GO) tool -modfile=tools/go.mod golangci-lint run --allow-parallel-runners ./...
 
 # The runner is built first and not `go run`, so that the last lines are go test's own.
 test: deps fmt vet lint $(WITH_POSTGRES) ## everything but the long runs, on both engines, with the race detector
 	$(WITH_POSTGRES) $(GO) test -race -count=1 -timeout $(TIMEOUT) ./...
 
-test-long: deps $(WITH_POSTGRES) ## fuzz every target for $(FUZZTIME), then the model checks and fault runs at length
+test-long: deps $(WITH_POSTGRES) ## fuzz every target (FUZZTIME=30s), then the model check and the fault runs at length
 	tools/fuzz $(FUZZTIME)
-	COUNTERSIGN_TEST_LONG=1 $(WITH_POSTGRES) $(GO) test -race -count=1 -timeout 2h ./internal/session/... ./internal/store/... ./test/...
+	$(WITH_POSTGRES) $(GO) test -race -count=1 -timeout 2h -run RotationKeeps ./internal/session -rapid.checks=1000
+	COUNTERSIGN_TEST_LONG=1 $(WITH_POSTGRES) $(GO) test -race -count=1 -timeout 2h ./test/faults
 
 bench: deps $(WITH_POSTGRES) ## closed-loop load beside each engine's own ceiling
 	$(WITH_POSTGRES) $(GO) run ./bench

@@ -22,6 +22,9 @@ func (s *Service) refresh(ctx context.Context, c *call) (*Response, error) {
 		return nil, err
 	}
 	ses := &rotated.Session
+	if ses.Tier == domain.TierStable && !c.client.Confidential() {
+		return nil, errUnguarded
+	}
 	audience, scope, err := s.offer(c.client).narrow(ses.Scope, ses.Resources, c.Scope, c.Resource)
 	if err != nil {
 		return nil, err
@@ -50,3 +53,8 @@ func (s *Service) forewarn(ctx context.Context, c *call) error {
 	_, _, err = s.offer(c.client).narrow(view.Scope, view.Resources, c.Scope, c.Resource)
 	return err
 }
+
+// errUnguarded: a stable token never rotates and has no key; without the client's secret it would be anybody's. It may
+// be a slip in the configuration, so it signs nobody out.
+var errUnguarded = oauth.E(oauth.UnauthorizedClient,
+	"This session is guarded by the client's own authentication, and the client is now registered without any.")

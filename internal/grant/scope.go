@@ -52,7 +52,7 @@ func (o offer) narrow(ceiling, resources []string, scopeParam string, named []st
 		}
 		for _, s := range scope {
 			if !slices.Contains(ceiling, s) {
-				return "", nil, oauth.E(oauth.InvalidScope, "The scope "+s+" was not granted at sign-in. A refresh can only narrow.")
+				return "", nil, oauth.E(oauth.InvalidScope, "The scope "+spoken(s)+" was not granted at sign-in. A refresh can only narrow.")
 			}
 		}
 	}
@@ -152,7 +152,16 @@ var errTarget = oauth.E(oauth.InvalidTarget,
 	"This client may not ask for tokens for this resource, or it does not exist. resource is an audience, spelt exactly.")
 
 func errScope(scope string) error {
-	return oauth.E(oauth.InvalidScope, "The scope "+scope+" does not exist or this client may not ask for it.")
+	return oauth.E(oauth.InvalidScope, "The scope "+spoken(scope)+" does not exist or this client may not ask for it.")
+}
+
+// spoken is an unknown scope as a sentence, and so the log, may repeat it: what is longer than a name may be a token
+// that somebody put into the wrong parameter.
+func spoken(scope string) string {
+	if len(scope) > 40 {
+		return "in question"
+	}
+	return scope
 }
 
 func parse(param string) ([]string, error) {

@@ -96,6 +96,18 @@ func TestNoScopeIsNeverMoreThanTheClientMay(t *testing.T) {
 	}
 }
 
+// KL03: whoever sends a token as scope does not find it in our log.
+func TestALongScopeIsNotRepeated(t *testing.T) {
+	token := "cs_rt_" + strings.Repeat("x", 82)
+	_, atSignIn := appOffer().signIn(token, nil)
+	_, _, atRefresh := appOffer().narrow([]string{"openid"}, []string{todo}, token, nil)
+	for _, err := range []error{atSignIn, atRefresh} {
+		if err == nil || oauth.AsError(err).Code != oauth.InvalidScope || strings.Contains(err.Error(), token) {
+			t.Errorf("%v", err)
+		}
+	}
+}
+
 func TestWhatARefreshMayNarrow(t *testing.T) { // RT13
 	both := []string{todo, notes}
 	granted := "openid offline_access todos.read notes.read"

@@ -3,8 +3,10 @@ package httpd
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
 
 	"github.com/countersign/countersign/internal/oauth"
 )
@@ -54,6 +56,9 @@ func readBody(r *http.Request) ([]byte, error) {
 	switch {
 	case errors.As(taken.err, &tooLarge):
 		return nil, errTooLarge
+	case errors.Is(taken.err, os.ErrDeadlineExceeded):
+		// A bad network is no mistake of the app's: 400 would tell it to give up.
+		return nil, oauth.Unavailable(fmt.Errorf("the body did not come in time: %w", taken.err))
 	case taken.err != nil:
 		return nil, oauth.E(oauth.InvalidRequest, "The body of the request broke off.").Because(taken.err)
 	}

@@ -79,7 +79,8 @@ func TestWhoeverDribblesIsCutOff(t *testing.T) { // DS02
 		conn := dial(t, addr)
 		_, _ = io.WriteString(conn, "POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: "+formType+"\r\nContent-Length: 10\r\n\r\na=")
 		b, err := io.ReadAll(conn)
-		if err != nil || !strings.Contains(string(b), "400 Bad Request") {
+		// It may be a phone on a bad network, which must not take this for a verdict on what it sent.
+		if err != nil || !strings.Contains(string(b), "503 Service Unavailable") || !strings.Contains(string(b), "Retry-After: 1") {
 			t.Errorf("%q %v", b, err)
 		}
 	})

@@ -159,9 +159,9 @@ func judge(r *http.Request, err error) (*oauth.Error, int) {
 	}
 	ctx := r.Context()
 	event.Add(ctx, "error", string(e.Code))
-	event.Add(ctx, "reason", e.Description)
+	event.Add(ctx, "reason", atMost(maxDescription, e.Description))
 	if cause := e.Unwrap(); cause != nil {
-		event.Add(ctx, "cause", cause.Error())
+		event.Add(ctx, "cause", atMost(maxCause, cause.Error()))
 	}
 	return e, status
 }
@@ -181,14 +181,17 @@ func retryAfter(w http.ResponseWriter, e *oauth.Error) {
 	w.Header()["Retry-After"] = []string{strconv.FormatInt(seconds, 10)}
 }
 
-// maxDescription keeps an answer short where a sentence names what came.
-const maxDescription = 400
+// What keeps an answer, and a line of the log, short where a sentence names what came.
+const (
+	maxDescription = 400
+	maxCause       = 2000
+)
+
+func atMost(bytes int, s string) string { return s[:min(len(s), bytes)] }
 
 // printable keeps a description within what RFC 6749 §5.2 and a quoted string allow: %x20-21, %x23-5B, %x5D-7E.
 func printable(s string) string {
-	if len(s) > maxDescription {
-		s = s[:maxDescription]
-	}
+	s = atMost(maxDescription, s)
 	return strings.Map(func(c rune) rune {
 		switch {
 		case c == '"':

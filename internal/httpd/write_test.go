@@ -3,6 +3,7 @@ package httpd_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -52,6 +53,21 @@ func TestOAuthErrors(t *testing.T) {
 				t.Errorf("%d %v %s", a.StatusCode, a.Header, a.body)
 			}
 		})
+	}
+}
+
+// What came in a request never makes a line of the log as long as the request may be.
+func TestALineOfTheLogIsBounded(t *testing.T) {
+	long := strings.Repeat("x", 60_000)
+	var log strings.Builder
+	o := httpd.Options{Log: slog.New(slog.NewTextHandler(&log, nil))}
+	srv := httptest.NewServer(httpd.Handler(o, []httpd.Route{{Method: "GET", Path: "/", Handler: func(w http.ResponseWriter, r *http.Request) {
+		httpd.OAuthError(w, r, oauth.E(oauth.InvalidScope, long).Because(errors.New(long)), false)
+	}}}))
+	do(t, "GET", srv.URL+"/", "")
+	srv.Close() // waits for the line
+	if n := log.Len(); n < 400 || n > 4000 {
+		t.Errorf("%d bytes were logged", n)
 	}
 }
 

@@ -44,6 +44,17 @@ type house struct {
 	corp   *standin.Provider
 	log    *logged
 	ahead  atomic.Int64 // of the true time, in nanoseconds
+
+	catalog atomic.Pointer[domain.Catalog]
+}
+
+// declare replaces what is configured.
+func (h *house) declare(t *testing.T, c domain.Catalog) {
+	t.Helper()
+	fatal(t, h.db.PutCatalog(context.Background(), c))
+	stored, err := h.db.Catalog(context.Background())
+	fatal(t, err)
+	h.catalog.Store(stored)
 }
 
 type logged struct {
@@ -121,15 +132,13 @@ func build(t *testing.T) *house {
 	t.Cleanup(func() { _ = h.db.Close() })
 	_, err = h.db.Migrate(ctx)
 	fatal(t, err)
-	fatal(t, h.db.PutCatalog(ctx, declared()))
-	catalog, err := h.db.Catalog(ctx)
-	fatal(t, err)
+	h.declare(t, declared())
 	master, err := keyring.ParseMaster([]byte(keyring.NewMasterLine()))
 	fatal(t, err)
 	h.ring, err = keyring.Open(ctx, h.db, master, keyring.Options{})
 	fatal(t, err)
 
-	srv.Config = httpd.Server(h.handler(t, func() *domain.Catalog { return catalog }))
+	srv.Config = httpd.Server(h.handler(t, h.catalog.Load))
 	srv.Start()
 	t.Cleanup(srv.Close)
 	return h

@@ -2,6 +2,8 @@ package oauthhttp_test
 
 import (
 	"testing"
+
+	"github.com/countersign/countersign/internal/domain"
 )
 
 // RT10 RT11 rfc6749-5.2-04 rfc6749-6-03 rfc6749-6-04 rfc9449-5-03 rfc9449-5-04 rfc9700-2.2.2-01
@@ -58,6 +60,27 @@ func TestAConfidentialClientKeepsItsRefreshToken(t *testing.T) {
 	named := []string{"grant_type", "refresh_token", "client_id", "web", "refresh_token", in["refresh_token"].(string)}
 	if a := post(t, h.url+"/token", named); !a.failed(t, 401, "invalid_client") {
 		t.Errorf("without its secret: %d %s", a.StatusCode, a.body)
+	}
+}
+
+// RT10: a token that its client's secret guarded is not everybody's once the client is registered without one.
+func TestAStableTokenIsWorthNothingWithoutTheClientsAuthentication(t *testing.T) {
+	h := build(t)
+	in := post(t, h.url+"/token", signInAs(t, h, "web"), basic("web", secret)...).json(t)
+	catalog := declared()
+	for i := range catalog.Clients {
+		if c := &catalog.Clients[i]; c.ID == "web" {
+			c.Type, c.AuthMethod, c.SecretHash = domain.ClientNative, domain.AuthNone, nil
+		}
+	}
+	h.declare(t, catalog)
+	form := []string{"grant_type", "refresh_token", "client_id", "web", "refresh_token", in["refresh_token"].(string)}
+	if a := post(t, h.url+"/token", form); !a.failed(t, 400, "unauthorized_client") {
+		t.Errorf("%d %s", a.StatusCode, a.body)
+	}
+	h.declare(t, declared()) // it was a slip
+	if a := post(t, h.url+"/token", form, basic("web", secret)...); a.StatusCode != 200 {
+		t.Errorf("mended: %d %s", a.StatusCode, a.body)
 	}
 }
 

@@ -17,7 +17,7 @@ func claims(t *testing.T, jwt any) map[string]any {
 	return c
 }
 
-// rfc6749-5.1-01 rfc6749-5.1-02 rfc6749-5.1-03 rfc8693-2.1-01 rfc8693-2.2.1-01 rfc8693-2.2.1-02 rfc8693-2.2.1-03
+// rfc6749-5.1-01 rfc6749-5.1-02 rfc6749-5.1-03 rfc6749-5.1-04 rfc8693-2.1-01 rfc8693-2.2.1-01 rfc8693-2.2.1-02 rfc8693-2.2.1-03
 // rfc6749-3.3-01 rfc8693-2.2.1-04 rfc9449-5-02 rfc9449-6.1-01 TK16
 func TestANativeSignInOnABoundPhone(t *testing.T) {
 	h := build(t)

@@ -71,6 +71,11 @@ func (r *run) play(faults int, kinds ...fault) {
 	e := r.evidence(books, watcher.end())
 	e.healed = healed
 	r.tellFigures(e)
+	for _, th := range e.thefts {
+		if th.refused.IsZero() {
+			r.t.Logf("UNREFUSED %s %+v", th.session, e.ledger.rows[th.session])
+		}
+	}
 	e.holds(r.t)
 	for _, l := range r.lives {
 		for _, err := range l.errs {
@@ -219,14 +224,16 @@ func seeds(t testing.TB) []uint64 {
 // one or the other dies again and again.
 func TestTwoServersAndTheirDatabaseAreKilled(t *testing.T) {
 	t.Parallel()
-	faults := 5
+	faults := 15
 	if long() {
 		faults = 40
 	}
 	for _, seed := range seeds(t) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			f := onPostgres(t, []int{0, 2})                                                                       // the second with a pool far smaller than its concurrency
-			newRun(f, seed, 8, 4).play(faults, killNode(0), killDatabase, killNode(1), killDatabase, killBoth(0)) //nolint:gocritic // the database is killed twice
+			// The second node has a pool far smaller than its concurrency.
+			f := onPostgres(t, []int{0, 2})
+
+			newRun(f, seed, 2, 14).play(faults, killNode(0), killDatabase, killNode(1), killDatabase, killBoth(0)) //nolint:gocritic // the database is killed twice
 		})
 	}
 }

@@ -62,11 +62,10 @@ type ending struct {
 	done    time.Time // acknowledged; zero: it is not known whether it was heard
 }
 
-// theft is the use of a bearer session by somebody else, which has been refused.
+// theft is the use of a bearer session by somebody else.
 type theft struct {
 	session domain.SessionID
-	asked   time.Time
-	refused time.Time
+	refused time.Time // when he was told so; zero: he was not, and it is not known what his attempts did
 }
 
 // history is everything that happened to the phones, in their own words. Safe for concurrent use.
@@ -134,12 +133,16 @@ func (h *history) end(refreshToken string, asked time.Time, acknowledged bool) {
 	h.endings = append(h.endings, e)
 }
 
-// rob notes that a thief used a token of a bearer session and was refused.
-func (h *history) rob(refreshToken string, asked time.Time) {
+// rob notes that a thief has used a token of a bearer session, and perhaps been told that it is no good.
+func (h *history) rob(refreshToken string, refused bool) {
 	t, _ := parse(refreshToken)
+	th := theft{session: t.session}
+	if refused {
+		th.refused = h.now()
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.thefts = append(h.thefts, theft{t.session, asked, h.now()})
+	h.thefts = append(h.thefts, th)
 }
 
 // granted counts the refresh tokens that were handed out.

@@ -143,7 +143,7 @@ func nobodyIsSignedOut(e *evidence) (found []string) {
 		if r.state == domain.SessionLive || e.wanted(id) || r.tier == domain.TierBearer && e.robbed(id) {
 			continue
 		}
-		found = append(found, fmt.Sprintf("%s, %s, ended for %s", id, r.tier, r.reason))
+		found = append(found, fmt.Sprintf("%s, %s, ended for %s:\n%s", id, r.tier, r.reason, recount(e.operations(id, r.tier))))
 	}
 	return found
 }
@@ -152,6 +152,9 @@ func nobodyIsSignedOut(e *evidence) (found []string) {
 // bearer token is good for longer than the grace once its successor is known.
 func thievesAreFound(e *evidence) (found []string) {
 	for _, th := range e.thefts {
+		if th.refused.IsZero() {
+			continue
+		}
 		r, ok := e.ledger.rows[th.session]
 		if ok && !e.wanted(th.session) && r.reason != domain.EndedByReuse {
 			found = append(found, fmt.Sprintf("%s was robbed and is not over for it (%q)", th.session, r.reason))

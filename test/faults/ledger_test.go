@@ -3,6 +3,7 @@ package faults_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -43,7 +44,15 @@ type ledger struct {
 type entry struct{ action, reason string }
 
 // books reads the fleet's database behind its back.
-type books struct{ db *sql.DB }
+type books struct {
+	db *sql.DB
+	queryer
+}
+
+// queryer is db, or a transaction of it.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
 
 func open(database string) (*books, error) {
 	driver, source := "pgx", database
@@ -56,7 +65,7 @@ func open(database string) (*books, error) {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	return &books{db}, nil
+	return &books{db, db}, nil
 }
 
 // look reads the sessions.
@@ -75,8 +84,14 @@ func (b *books) look(ctx context.Context) (look, error) {
 	return l, err
 }
 
-// close reads everything. Nothing may be under way any more.
+// close reads everything as of one moment, for what a phone has given up may still be under way.
 func (b *books) close(ctx context.Context) (l ledger, err error) {
+	tx, err := b.db.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return l, err
+	}
+	defer func() { err = errors.Join(err, tx.Rollback(), b.db.Close()) }()
+	b.queryer = tx
 	if l.look, err = b.look(ctx); err != nil {
 		return l, err
 	}
@@ -96,7 +111,7 @@ func (b *books) close(ctx context.Context) (l ledger, err error) {
 			return l, err
 		}
 	}
-	return l, b.db.Close()
+	return l, nil
 }
 
 func counted[ID ~[16]byte](scan scanner, into map[ID]int) error {
@@ -129,7 +144,7 @@ func (l *ledger) readEvent(scan scanner) error {
 type scanner func(into ...any) error
 
 func (b *books) each(ctx context.Context, query string, read func(scanner) error) error {
-	rows, err := b.db.QueryContext(ctx, query)
+	rows, err := b.QueryContext(ctx, query)
 	if err != nil {
 		return fmt.Errorf("%s: %w", query, err)
 	}
@@ -153,7 +168,7 @@ func (f *fleet) look() look {
 	return l
 }
 
-// ledger reads everything of a fleet that is at rest.
+// ledger reads everything of a fleet.
 func (f *fleet) ledger() ledger {
 	f.t.Helper()
 	b, err := open(f.database)

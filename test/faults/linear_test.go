@@ -29,6 +29,12 @@ type use struct {
 	act  useAct
 	n    int
 	tier domain.Tier
+	late bool // so long after its successor was out that a parent may count as a thief's
+}
+
+// foreign tells whether this use of a live session may end it.
+func (u use) foreign(counter int) bool {
+	return u.tier == domain.TierBearer && (u.n < counter-1 || u.late && u.n == counter-1)
 }
 
 type useAct string
@@ -75,16 +81,14 @@ func step(s spot, u use, o outcome) []any {
 	case granted:
 		return only(!s.over && (u.n == s.counter || u.n == s.counter-1), spot{u.n + 1, false})
 	case refused:
-		// A parent may have outlived its grace: the model knows no time.
-		stale := u.tier == domain.TierBearer && u.n < s.counter
-		return only(s.over || stale, spot{s.counter, true})
+		return only(s.over || u.foreign(s.counter), spot{s.counter, true})
 	}
 	next := []any{s}
 	switch {
 	case s.over:
 	case u.n == s.counter:
 		next = append(next, spot{u.n + 1, false})
-	case u.tier == domain.TierBearer && u.n < s.counter:
+	case u.foreign(s.counter):
 		next = append(next, spot{s.counter, true})
 	}
 	return next
@@ -96,6 +100,9 @@ func only(may bool, next spot) []any {
 	}
 	return []any{next}
 }
+
+// lateAfter is when a retry counts as late.
+const lateAfter = 10 * time.Second
 
 // judgeWithin bounds the search for one session. The problem is NP-hard; the histories here take milliseconds.
 const judgeWithin = 20 * time.Second
@@ -140,15 +147,16 @@ func (e *evidence) operations(id domain.SessionID, tier domain.Tier) []porcupine
 			continue // a sign-in, or nothing was touched
 		}
 		t, _ := parse(c.presented)
+		done, isSettled := settled[t.counter]
 		o := outcome{verdict: verdictOn(c)}
 		to := int64(math.MaxInt64)
 		if o.verdict != unknown {
 			to = at(c.heard)
-		} else if done, ok := settled[t.counter]; ok && tier == domain.TierBound {
+		} else if isSettled && tier == domain.TierBound {
 			// Once the successor is out, the use of its parent changes nothing: whatever this did, it did before.
 			to = max(at(done), at(c.sent))
 		}
-		add(use{act: present, n: t.counter}, o, at(c.sent), to)
+		add(use{act: present, n: t.counter, late: isSettled && c.sent.Sub(done) > lateAfter}, o, at(c.sent), to)
 	}
 	for _, wish := range e.endings {
 		switch {

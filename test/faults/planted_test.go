@@ -110,7 +110,7 @@ func TestJudgesCatchWrongRotations(t *testing.T) {
 			e := misadventures(t, tt.plant)
 			if tt.broken == nil {
 				e.holds(t)
-				if len(e.thefts) != 1 {
+				if e.thefts[0].refused.IsZero() {
 					t.Error("the thief was not refused")
 				}
 				return
@@ -155,12 +155,9 @@ func misadventures(t *testing.T, plant func(*session.Service, *crowd) rotator) *
 	stolen := p.RefreshToken()
 	refresh()
 	w.Clock.Step(grace + time.Hour)
-	asked := w.Clock.Now()
 	a, err := p.Present(t.Context(), stolen)
 	must(t, err)
-	if a.Error == "invalid_grant" {
-		history.rob(stolen, asked)
-	}
+	history.rob(stolen, a.Error == "invalid_grant")
 	books, err := open(w.Database)
 	must(t, err)
 	e := &evidence{told: history.tell(), grace: grace}

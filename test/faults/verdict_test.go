@@ -110,7 +110,18 @@ func TestJudgesFindWhatIsWrong(t *testing.T) {
 			delete(e.ledger.audit, keyless)
 		}, "I3"},
 		{"a phone with a key is signed out", func(e *tale) { e.ends(keyed, domain.EndedByReuse) }, "I4 linearizable"},
-		{"a thief is refused, and nothing follows", func(e *tale) { e.thefts = []theft{{keyless, e.at(), e.at()}} }, "I5"},
+		{"a thief is refused, and nothing follows", func(e *tale) { e.thefts = []theft{{keyless, e.at()}} }, "I5"},
+		{"a thief's attempt may have ended it", func(e *tale) {
+			e.refreshes(keyless, 1)
+			e.presents(keyless, 0, 0, "", "")
+			e.reaches(keyless, 2)
+			e.ends(keyless, domain.EndedByReuse)
+			e.thefts = []theft{{session: keyless}}
+		}, ""},
+		{"a retry ends a phone without a key", func(e *tale) {
+			e.presents(keyless, 0, 0, "", "")
+			e.ends(keyless, domain.EndedByReuse)
+		}, "I4 linearizable"},
 		{"an old parent is still good", func(e *tale) { e.second += 25 * 3600; e.refreshes(keyless, 0) }, "I5"},
 		{"an ended session is good", func(e *tale) { e.refreshes(over, 1); e.reaches(over, 2) }, "I6 linearizable"},
 		{"a live session is refused", func(e *tale) { e.presents(keyed, 2, 400, "invalid_grant", "") }, "I7 linearizable"},
