@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -75,8 +76,8 @@ func (p *provider) idToken(subject, nonce string) (string, error) {
 	return input + "." + base64.RawURLEncoding.EncodeToString(sig), err
 }
 
-// each calls f for 0..n-1 on both cores and returns the first error.
-func each(n int, f func(i int) error) error {
+// each calls f for 0..n-1 from a few workers, each with a connection of its own, and returns their errors.
+func each(addr string, n int, f func(c *conn, i int) error) error {
 	const workers = 4
 	var (
 		wg   sync.WaitGroup
@@ -84,16 +85,20 @@ func each(n int, f func(i int) error) error {
 	)
 	for w := range workers {
 		wg.Go(func() {
+			c, err := dial(addr)
+			if err != nil {
+				errs[w] = err
+				return
+			}
+			defer c.close()
 			for i := w; i < n && errs[w] == nil; i += workers {
-				errs[w] = f(i)
+				errs[w] = f(c, i)
 			}
 		})
 	}
 	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return fmt.Errorf("prepare: %w", err)
-		}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("prepare: %w", err)
 	}
 	return nil
 }

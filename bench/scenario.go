@@ -134,12 +134,7 @@ func (ph *phones) signIn(c *conn, r signInRequest) (refresh, access string, err 
 // open signs n phones in, half of a thousand accounts each.
 func (ph *phones) open(n int, bound bool) ([]*phone, error) {
 	out := make([]*phone, n)
-	err := each(n, func(i int) error {
-		c, err := dial(ph.t.addr)
-		if err != nil {
-			return err
-		}
-		defer c.close()
+	err := each(ph.t.addr, n, func(c *conn, i int) (err error) {
 		d := &phone{}
 		if bound {
 			if d.key, err = dpop.NewProver(); err != nil {
@@ -220,12 +215,7 @@ func ok200(status int, body []byte, err error) error {
 func (ph *phones) prepareSignIns(n int) error {
 	ph.signIns = make([]signInRequest, n)
 	ph.nextSign.Store(0)
-	return each(n, func(i int) error {
-		c, err := dial(ph.t.addr)
-		if err != nil {
-			return err
-		}
-		defer c.close()
+	return each(ph.t.addr, n, func(c *conn, i int) (err error) {
 		ph.signIns[i], err = ph.signInForm(c, fmt.Sprintf("person-%d", i%len(ph.bound)), ph.bound[i%len(ph.bound)].key)
 		return err
 	})
