@@ -20,7 +20,7 @@ type Presented struct {
 	JKT    string // of the verified proof; "" without one
 }
 
-// Rotated is what the session is after a 200.
+// Rotated is what the session is after a 200, as far as an answer needs it (store.RotationResult).
 type Rotated struct {
 	Session domain.Session
 	Token   RefreshToken // the successor; the same bytes on a retry

@@ -30,7 +30,8 @@ func TestEveryRefreshAdvancesTheOneRow(t *testing.T) {
 					t.Errorf("%s: refresh %d: retry %v, counter %d, token seen before %v", name, n, r.Retry, r.Session.Refresh.Counter, seen[a.token])
 				}
 				seen[a.token] = true
-				if idle := r.Session.IdleExpiresAt.Sub(h.db.Now()); idle < a.row(t).IdleFor-time.Second {
+				row := a.row(t)
+				if idle := row.IdleExpiresAt.Sub(h.db.Now()); idle < row.IdleFor-time.Second {
 					t.Errorf("%s: idle time was not extended: %s", name, idle)
 				}
 			}

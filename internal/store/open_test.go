@@ -90,12 +90,13 @@ func TestWhatWasCommittedIsThereAfterReopening(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := mustSignIn(t, db, newSignIn(db))
-		s = mustRotate(t, db, rotation(db, s)).View.Session
+		mustRotate(t, db, rotation(db, s))
+		before := mustSession(t, db, s.ID)
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if v := mustSession(t, opened(t, Options{URL: url}), s.ID); v.Refresh != s.Refresh {
-			t.Errorf("%+v, want %+v", v.Refresh, s.Refresh)
+		if after := mustSession(t, opened(t, Options{URL: url}), s.ID); after.Refresh != before.Refresh || after.Refresh.Counter != 1 {
+			t.Errorf("%+v, want %+v", after.Refresh, before.Refresh)
 		}
 	})
 }

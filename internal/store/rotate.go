@@ -25,7 +25,7 @@ type Rotation struct {
 type RotationResult struct {
 	Advanced bool
 	Found    bool
-	View     domain.SessionView // after the advance, if Advanced
+	View     domain.SessionView // after the advance, if Advanced: then only what was presented and grantedColumns
 }
 
 // RotateRefresh advances in one conditional UPDATE, sharing its commit with concurrent ones. The condition: state,
@@ -60,7 +60,19 @@ const rotationMoves = `
 	key_id = CASE WHEN s.tier = 3 THEN s.key_id ELSE i.key_id END,
 	format = CASE WHEN s.tier = 3 THEN s.format ELSE i.format END`
 
-// advanced begins the result of an advance: its condition held account and client to be live.
-func advanced() RotationResult {
-	return RotationResult{Advanced: true, Found: true, View: domain.SessionView{AccountState: domain.AccountActive, ClientLive: true}}
+// grantedColumns are what the answer to an advance needs of its row, and no more: on SQLite each column of a RETURNING
+// is copied twice on the one thread that writes (docs/decisions/0005).
+const grantedColumns = `s.account_id, s.tier, s.jkt, s.scope, s.resources, s.auth_time, s.counter, s.key_id, s.format`
+
+// advancedBy is the result of an advance: what its condition held to be true, beside the columns that were read.
+func advancedBy(r *Rotation, s domain.Session) RotationResult {
+	s.ID, s.ClientID, s.State, s.Refresh.SecretHash = r.SessionID, r.ClientID, domain.SessionLive, r.SecretHash
+	return RotationResult{Advanced: true, Found: true, View: domain.SessionView{
+		Session: s, AccountState: domain.AccountActive, ClientLive: true,
+	}}
+}
+
+func grantedFields(s *domain.Session) []any {
+	return []any{fixed{s.AccountID[:]}, &s.Tier, &s.JKT, words{&s.Scope}, words{&s.Resources}, when{&s.AuthTime},
+		&s.Refresh.Counter, &s.Refresh.KeyID, &s.Refresh.Format}
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"errors"
+
+	"github.com/countersign/countersign/internal/domain"
 )
 
 // rotatePostgres rides in a batch. What did not advance there is read; if the row gives no reason, somebody else held
@@ -48,21 +50,23 @@ const rotateBatch = `WITH ` + presented + `, held AS MATERIALIZED (
 		SELECT i.* FROM i JOIN sessions s ON ` + rotationFits + ` ORDER BY i.id FOR NO KEY UPDATE OF s SKIP LOCKED
 	)
 	UPDATE sessions AS s SET ` + rotationMoves + ` FROM held i WHERE s.id = i.id AND s.counter = i.counter AND s.state = 1
-	RETURNING i.n, ` + sessionColumns
+	RETURNING i.n, ` + grantedColumns
 
 // rotateWaiting advances one session and waits for whoever holds its row.
 const rotateWaiting = `WITH ` + presented + `
-	UPDATE sessions AS s SET ` + rotationMoves + ` FROM i WHERE ` + rotationFits + ` RETURNING ` + sessionColumns
+	UPDATE sessions AS s SET ` + rotationMoves + ` FROM i WHERE ` + rotationFits + ` RETURNING ` + grantedColumns
 
 func (db *DB) rotateTogether(ctx context.Context, batch []Rotation) ([]RotationResult, error) {
 	return retried(ctx, func() ([]RotationResult, error) {
 		results := make([]RotationResult, len(batch))
 		_, err := all(ctx, db.pool, func(row scanner) (none struct{}, err error) {
 			var n int
-			result := advanced()
-			err = row.Scan(append([]any{&n}, sessionFields(&result.View.Session)...)...)
-			results[n] = result
-			return none, err
+			var s domain.Session
+			if err := row.Scan(append([]any{&n}, grantedFields(&s)...)...); err != nil {
+				return none, err
+			}
+			results[n] = advancedBy(&batch[n], s)
+			return none, nil
 		}, rotateBatch, rotationArrays(batch)...)
 		return results, err
 	})
@@ -71,12 +75,15 @@ func (db *DB) rotateTogether(ctx context.Context, batch []Rotation) ([]RotationR
 // rotateAlone does the same for one session.
 func (db *DB) rotateAlone(ctx context.Context, r Rotation) (RotationResult, error) {
 	return write(ctx, db, single, func(ctx context.Context, q queryer) (RotationResult, error) {
-		result := advanced()
-		err := one(ctx, q, rotateWaiting, rotationArrays([]Rotation{r}), sessionFields(&result.View.Session)...)
+		var s domain.Session
+		err := one(ctx, q, rotateWaiting, rotationArrays([]Rotation{r}), grantedFields(&s)...)
 		if errors.Is(err, ErrNotFound) {
 			return RotationResult{}, nil
 		}
-		return result, err
+		if err != nil {
+			return RotationResult{}, err
+		}
+		return advancedBy(&r, s), nil
 	})
 }
 

@@ -23,7 +23,7 @@ func TestRotationAdvancesTheRow(t *testing.T) {
 		want.Refresh.Counter, want.Refresh.KeyID, want.Refresh.Format = 1, 8, 2
 		want.Refresh.PrevRotatedAt, want.Refresh.RotatedAt = s.Refresh.RotatedAt, r.Now
 		wantView := domain.SessionView{Session: want, AccountState: domain.AccountActive, ClientLive: true}
-		if diff := cmp.Diff(RotationResult{Advanced: true, Found: true, View: wantView}, got); diff != "" {
+		if diff := cmp.Diff(RotationResult{Advanced: true, Found: true, View: answerable(wantView)}, got); diff != "" {
 			t.Error(diff)
 		}
 		if diff := cmp.Diff(wantView, mustSession(t, db, s.ID)); diff != "" {
@@ -34,6 +34,17 @@ func TestRotationAdvancesTheRow(t *testing.T) {
 			t.Error("a retry of the parent", diff)
 		}
 	})
+}
+
+// answerable is what an advance returns of a row.
+func answerable(v domain.SessionView) domain.SessionView {
+	v.Session = domain.Session{
+		ID: v.ID, AccountID: v.AccountID, ClientID: v.ClientID, Tier: v.Tier, JKT: v.JKT, Scope: v.Scope, Resources: v.Resources,
+		AuthTime: v.AuthTime, State: v.State, Refresh: domain.Refresh{
+			Counter: v.Refresh.Counter, SecretHash: v.Refresh.SecretHash, KeyID: v.Refresh.KeyID, Format: v.Refresh.Format,
+		},
+	}
+	return v
 }
 
 func TestRotationIsRefusedUnlessEverythingFits(t *testing.T) {
@@ -136,7 +147,7 @@ func TestAStableSessionKeepsItsTokenAndIsExtended(t *testing.T) {
 		got := mustRotate(t, db, r)
 		want := s
 		want.IdleExpiresAt = r.Now.Add(s.IdleFor)
-		if diff := cmp.Diff(want, got.View.Session); !got.Advanced || diff != "" {
+		if diff := cmp.Diff(want, mustSession(t, db, s.ID).Session); !got.Advanced || diff != "" {
 			t.Error(got.Advanced, diff)
 		}
 	})
