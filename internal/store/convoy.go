@@ -117,8 +117,17 @@ func (c *convoy[K, Q, A]) board() (batch []*entry[K, Q, A]) {
 	return batch
 }
 
+// fly carries one batch after another for as long as any is waiting. One goroutine does, for a new one would have to
+// grow its stack again for every batch.
 func (c *convoy[K, Q, A]) fly(batch []*entry[K, Q, A]) {
 	defer c.landed.Done()
+	for len(batch) > 0 {
+		c.deliver(batch)
+		batch = c.turn(batch)
+	}
+}
+
+func (c *convoy[K, Q, A]) deliver(batch []*entry[K, Q, A]) {
 	ctx, cancel := context.WithTimeout(context.Background(), flightTime)
 	defer cancel()
 	asks := make([]Q, len(batch))
@@ -132,13 +141,20 @@ func (c *convoy[K, Q, A]) fly(batch []*entry[K, Q, A]) {
 		}
 		close(e.done)
 	}
+}
+
+// turn puts a batch ashore and boards the next; with none waiting the lane is free.
+func (c *convoy[K, Q, A]) turn(batch []*entry[K, Q, A]) []*entry[K, Q, A] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, e := range batch {
 		delete(c.aboard, e.key)
 	}
-	c.flights--
-	c.depart()
+	next := c.board()
+	if len(next) == 0 {
+		c.flights--
+	}
+	return next
 }
 
 // close refuses new calls and waits for those under way, and for those that wait.

@@ -115,8 +115,9 @@ func liteDSN(path string, pragmas ...string) string {
 
 // Close lets running batches finish and closes.
 func (db *DB) Close() error {
-	if db.rotations != nil {
+	if db.postgres() {
 		db.rotations.close()
+		db.signIns.close()
 	}
 	db.sessions.close()
 	db.clients.close()

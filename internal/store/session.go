@@ -123,5 +123,7 @@ func (db *DB) startConvoys() {
 	if db.postgres() {
 		db.rotations = newConvoy[domain.SessionID](db.rotateTogether)
 		db.rotations.exclusive, db.rotations.lanes = true, 2
+		db.signIns = newConvoy[[32]byte](db.signInTogether)
+		db.signIns.exclusive, db.signIns.lanes = true, 2
 	}
 }

@@ -2,11 +2,18 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/countersign/countersign/internal/domain"
 )
 
-// signInStatement is signInSteps for a known identity, in one statement and so one journey and one commit. For an
-// unknown one it returns no row and changes nothing.
+// signInStatement is signInSteps for a known identity, in one statement. For an unknown one it returns no row and
+// changes nothing, and so for one whose row another transaction holds: a batch waits for nobody.
 //
 //	who      the identity, locked against being unlinked meanwhile, and its account
 //	app      the client
@@ -14,7 +21,7 @@ import (
 //	device, started, used, later, trail          what signInSteps writes in the same order
 const signInStatement = `WITH who AS (
 		SELECT i.id, i.account_id, a.state = 1 AS live FROM identities i JOIN accounts a ON a.id = i.account_id
-		WHERE i.issuer = $1 AND i.subject = $2 FOR NO KEY UPDATE OF i
+		WHERE i.issuer = $1 AND i.subject = $2 FOR NO KEY UPDATE OF i SKIP LOCKED
 	), app AS (
 		SELECT EXISTS (SELECT 1 FROM clients WHERE id = $3 AND declared AND NOT disabled) AS live
 	), spent AS (
@@ -53,30 +60,89 @@ const signInStatement = `WITH who AS (
 	)
 	SELECT who.id, who.account_id, who.live, app.live, EXISTS (SELECT 1 FROM spent), (SELECT id FROM device) FROM who, app`
 
-// signInKnown signs in an identity that has an account. known is false if it has none: nothing was changed then.
+// signInKnown signs in an identity that has an account, sharing its journey and its commit with others. known is false
+// if it has none, or if it is better tried alone: nothing was changed then.
 func (db *DB) signInKnown(ctx context.Context, s SignIn) (result SignInResult, known bool, err error) {
-	var (
-		accountLive, clientLive, fresh bool
-		started                        = s.Session
-	)
-	_, err = write(ctx, db, single, func(ctx context.Context, q queryer) (none struct{}, err error) {
-		return none, one(ctx, q, signInStatement, signInValues(&s), fixed{started.IdentityID[:]},
-			fixed{started.AccountID[:]}, &accountLive, &clientLive, &fresh, fixed{started.DeviceID[:]})
-	})
+	row, err := db.signIns.call(ctx, s.Nonce.Hash, &s)
 	switch {
-	case errors.Is(err, ErrNotFound):
-		return result, false, nil
 	case err != nil:
 		return result, false, err
-	case !fresh:
+	case row == nil:
+		return result, false, nil
+	case !row.fresh:
 		result, err = repeat(ctx, db.pool, s)
 		return result, true, err
-	case !clientLive:
+	case !row.clientLive:
 		return SignInResult{Verdict: ClientNotLive}, true, nil
-	case !accountLive:
+	case !row.accountLive:
 		return SignInResult{Verdict: AccountNotLive}, true, nil
 	}
+	started := s.Session
+	started.IdentityID, started.AccountID, started.DeviceID = row.identity, row.account, row.device
 	return SignInResult{Verdict: SignedIn, Session: started}, true, nil
+}
+
+// signedIn is the row signInStatement returns.
+type signedIn struct {
+	identity                       domain.IdentityID
+	account                        domain.AccountID
+	device                         domain.DeviceID
+	accountLive, clientLive, fresh bool
+}
+
+// signInTogether sends the statements of many sign-ins in one journey: PostgreSQL runs them one after the other, each
+// seeing what those before it did, and commits once. nil stands for an identity that is to be tried alone. If one of
+// them is refused, nothing of the batch was done, and each is to be tried alone to be told its own error.
+func (db *DB) signInTogether(ctx context.Context, batch []*SignIn) ([]*signedIn, error) {
+	rows, err := retried(ctx, func() (rows []*signedIn, err error) {
+		err = db.pipelined(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+			rows, err = sendSignIns(ctx, conn, batch)
+			return err
+		})
+		return rows, err
+	})
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return make([]*signedIn, len(batch)), nil
+	}
+	return rows, err
+}
+
+func sendSignIns(ctx context.Context, conn *pgx.Conn, batch []*SignIn) (_ []*signedIn, err error) {
+	var b pgx.Batch
+	for _, s := range batch {
+		b.Queue(signInStatement, signInValues(s)...)
+	}
+	results := conn.SendBatch(ctx, &b)
+	defer func() { err = errors.Join(err, results.Close()) }()
+	rows := make([]*signedIn, len(batch))
+	for i := range rows {
+		var r signedIn
+		err := results.QueryRow().Scan(fixed{r.identity[:]}, fixed{r.account[:]}, &r.accountLive, &r.clientLive, &r.fresh,
+			fixed{r.device[:]})
+		switch {
+		case err == nil:
+			rows[i] = &r
+		case !errors.Is(err, pgx.ErrNoRows):
+			return nil, err
+		}
+	}
+	return rows, nil
+}
+
+// pipelined borrows a connection of the pool as its driver knows it. An error before anything was sent is
+// driver.ErrBadConn, as database/sql has it.
+func (db *DB) pipelined(ctx context.Context, use func(context.Context, *pgx.Conn) error) error {
+	conn, err := db.pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }() // back to the pool; what matters was told by the results
+	err = conn.Raw(func(c any) error { return use(ctx, c.(*stdlib.Conn).Conn()) })
+	if pgconn.SafeToRetry(err) {
+		return errors.Join(driver.ErrBadConn, err)
+	}
+	return err
 }
 
 func signInValues(s *SignIn) []any {

@@ -42,7 +42,10 @@ type DB struct {
 	reader queryer     // pool, with prepared statements where the driver does not keep them itself
 	lite   *liteWriter // the one writer of SQLite; nil on PostgreSQL
 
-	rotations *convoy[domain.SessionID, Rotation, RotationResult] // nil on SQLite, where the writer shares commits
+	// nil on SQLite, where the writer shares commits
+	rotations *convoy[domain.SessionID, Rotation, RotationResult]
+	signIns   *convoy[[32]byte, *SignIn, *signedIn]
+
 	sessions  *convoy[domain.SessionID, domain.SessionID, *domain.SessionView]
 	clients   *convoy[string, string, bool]
 }
