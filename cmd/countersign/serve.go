@@ -40,7 +40,7 @@ func (s *serveCmd) Run(c *console) error {
 // the heap has doubled, and what a server keeps is a few MiB: without a floor that is a hundred times a second under
 // load, and each time cuts back the stacks which the next requests grow again (docs/decisions/0005). A floor and no
 // GOGC of ours, because a heap that is large by itself is then left alone.
-const heapFloor = 16 << 20
+const heapFloor = 12 << 20
 
 type migrateCmd struct{ configured }
 

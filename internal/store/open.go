@@ -91,10 +91,10 @@ func (db *DB) openLite(ctx context.Context, path string) error {
 	if err := file.Close(); err != nil {
 		return err
 	}
-	if db.lite, err = startLiteWriter(ctx, liteDSN(path, "synchronous(FULL)", "foreign_keys(1)", "cache_size(-8000)")); err != nil {
+	if db.lite, err = startLiteWriter(ctx, liteDSN(path, "synchronous(FULL)", "foreign_keys(1)", "cache_size(-4000)")); err != nil {
 		return err
 	}
-	if db.pool, err = sql.Open("sqlite", liteDSN(path, "query_only(1)")); err != nil {
+	if db.pool, err = sql.Open("sqlite", liteDSN(path, "query_only(1)", "cache_size(-1000)")); err != nil {
 		return errors.Join(err, db.lite.close())
 	}
 	db.pool.SetMaxOpenConns(liteReaders)

@@ -46,8 +46,8 @@ type DB struct {
 	rotations *convoy[domain.SessionID, Rotation, RotationResult]
 	signIns   *convoy[[32]byte, *SignIn, *signedIn]
 
-	sessions  *convoy[domain.SessionID, domain.SessionID, *domain.SessionView]
-	clients   *convoy[string, string, bool]
+	sessions *convoy[domain.SessionID, domain.SessionID, *domain.SessionView]
+	clients  *convoy[string, string, bool]
 }
 
 // postgres tells which of the two engines this is.
