@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,14 @@ type Nonces struct {
 	Key     func(id uint32) ([]byte, bool) // by key id
 	Current func() uint32
 	TTL     time.Duration // zero: 5 min
+
+	last atomic.Pointer[minted]
+}
+
+// minted is the newest nonce: every answer carries one, and within a second they are all the same.
+type minted struct {
+	head [nonceHead]byte
+	text string
 }
 
 // Mint returns a nonce for now. Nonces of one second and key are the same string. Without a current key it returns
@@ -32,10 +41,15 @@ func (n *Nonces) Mint(now time.Time) string {
 	if !ok {
 		return ""
 	}
-	head := make([]byte, nonceHead, nonceBytes)
-	binary.BigEndian.PutUint32(head, id)
+	var head [nonceHead]byte
+	binary.BigEndian.PutUint32(head[:], id)
 	binary.BigEndian.PutUint32(head[4:], uint32(now.Unix())) // until the year 2106
-	return base64.RawURLEncoding.EncodeToString(append(head, nonceMAC(key, head)...))
+	if last := n.last.Load(); last != nil && last.head == head {
+		return last.text
+	}
+	text := base64.RawURLEncoding.EncodeToString(append(head[:], nonceMAC(key, head[:])...))
+	n.last.Store(&minted{head: head, text: text})
+	return text
 }
 
 func nonceMAC(key, head []byte) []byte {
