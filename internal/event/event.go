@@ -4,6 +4,7 @@ package event
 
 import (
 	"context"
+	"encoding"
 	"log/slog"
 	"sync"
 )
@@ -34,8 +35,16 @@ func From(ctx context.Context) *Event {
 func Add(ctx context.Context, key string, value any) {
 	e := From(ctx)
 	e.mu.Lock()
+	defer e.mu.Unlock()
+	if id, ok := value.(encoding.TextMarshaler); ok {
+		if text, err := id.MarshalText(); err == nil {
+			value = string(text) // what the log's JSON encoder would write, which finds it with more effort
+		}
+	}
+	if e.attrs == nil {
+		e.attrs = make([]slog.Attr, 0, 8)
+	}
 	e.attrs = append(e.attrs, slog.Any(key, value))
-	e.mu.Unlock()
 }
 
 // Attrs returns the fields added so far.
