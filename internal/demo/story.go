@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -53,10 +54,12 @@ func signIn(ctx context.Context, s *stage) error {
 		return err
 	}
 	s.subject, _ = claims["sub"].(string)
+	bound, _ := claims["cnf"].(map[string]any)
 	s.tell.note("access token   sub %v", claims["sub"])
-	s.tell.note("               aud %v, scope %q, %d s, key %v", claims["aud"], t.Scope, t.ExpiresIn, claims["cnf"])
+	s.tell.note("               aud %v, scope %q, %d s", claims["aud"], t.Scope, t.ExpiresIn)
+	s.tell.note("               bound to the phone's key, jkt %v", bound["jkt"])
 	s.tell.note("refresh token  %s", short(t.RefreshToken))
-	if t.TokenType != "DPoP" || s.subject == "" || t.RefreshToken == "" || t.IDToken == "" {
+	if t.TokenType != "DPoP" || bound["jkt"] == nil || s.subject == "" || t.RefreshToken == "" || t.IDToken == "" {
 		return errHold("the answer lacks something: %q, sub %q", t.TokenType, s.subject)
 	}
 	return nil
@@ -67,7 +70,7 @@ func callAppServer(ctx context.Context, s *stage) error {
 	if err != nil {
 		return err
 	}
-	s.tell.note("%s", a.Body)
+	s.tell.note("%s", bytes.TrimSpace(a.Body))
 	if a.Status != http.StatusOK {
 		return errHold("the app server answered %d %s", a.Status, a.Error)
 	}
