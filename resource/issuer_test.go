@@ -67,22 +67,25 @@ func openIssuer(c *clock) *issuer {
 func (i *issuer) jwks(w http.ResponseWriter, r *http.Request) {
 	i.fetches.Add(1)
 	i.mu.Lock()
-	var keys []jose.PublicKey
-	for _, s := range i.signers {
-		keys = append(keys, s.Public())
-	}
 	cache, answer := i.cache, i.answer
 	i.mu.Unlock()
 	if answer != nil {
 		answer(w, r)
 		return
 	}
-	body, err := jose.MarshalSet(keys)
-	if err != nil {
-		panic(err)
-	}
 	w.Header().Set("Cache-Control", cache)
-	_, _ = w.Write(body)
+	_, _ = w.Write(i.published())
+}
+
+// published is the set as it is now.
+func (i *issuer) published() []byte {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	var keys []jose.PublicKey
+	for _, s := range i.signers {
+		keys = append(keys, s.Public())
+	}
+	return must(jose.MarshalSet(keys))
 }
 
 func (i *issuer) introspect(w http.ResponseWriter, r *http.Request) {

@@ -28,8 +28,12 @@ const (
 	maxKeySet      = 512 << 10
 	retryEvery     = 10 * time.Second // while old keys serve
 	retryWithout   = time.Second      // while there are none
-	unknownEvery   = time.Minute      // for a kid we do not know
 	waitForRefresh = time.Second      // while old keys could serve
+
+	// Fetches for kids we do not know: so many in a row, then one in so long, 12 a minute. Whoever sends invented kids
+	// uses them up, but each fetch brings the issuer's newest keys, so that a key which is new waits for seconds.
+	unknownBurst = 5
+	unknownEvery = 5 * time.Second
 )
 
 // keySet keeps the issuer's keys. At most one fetch runs at a time, and nobody waits for an issuer that is known to
@@ -39,43 +43,46 @@ type keySet struct {
 	client *http.Client
 	now    func() time.Time
 
-	mu           sync.Mutex
-	keys         []jose.PublicKey
-	fetched      time.Time     // when keys came
-	maxAge       time.Duration // of keys
-	tried        time.Time     // when the last fetch began
-	triedUnknown time.Time     // when the last fetch for an unknown kid began
-	failure      error         // of the last fetch
-	flight       chan struct{} // closed when the running fetch ends; nil: none runs
+	mu          sync.Mutex
+	keys        []jose.PublicKey
+	fetched     time.Time     // when keys came
+	maxAge      time.Duration // of keys
+	tried       time.Time     // when the last fetch began
+	unknownFull time.Time     // when all fetches for unknown kids are there again
+	begun       int           // fetches so far
+	ended       int           // those that are over
+	failure     error         // of the last fetch that is over
+	flight      chan struct{} // closed when the running fetch ends; nil: none runs
 }
 
-// find has the type of accesstoken.KeyFunc.
+// throttled says that no fetch may begin yet for a kid we do not know.
+type throttled struct{ wait time.Duration }
+
+func (t *throttled) Error() string {
+	return fmt.Sprintf("the kid is unknown and the issuer can be asked again in %v", t.wait)
+}
+
+// find has the type of accesstoken.KeyFunc. That the issuer publishes no such key is a verdict only if it was asked
+// after the token came; otherwise nothing is known, and that is errKeys (DESIGN section 4 of the issuer's own keys).
 func (s *keySet) find(ctx context.Context, kid string, alg jose.Alg) (crypto.PublicKey, error) {
 	if !plausible(kid) {
 		return nil, errUnknownKey
 	}
-	s.keepFresh(ctx)
-	key, err := s.lookup(kid, alg)
-	if !errors.Is(err, errUnknownKey) {
-		return key, err
+	asked := s.keepFresh(ctx)
+	for range 2 { // a fetch that was under way when the token came may be older than its key
+		key, err := s.lookup(kid, alg, asked)
+		if !errors.Is(err, errNotAsked) {
+			return key, err
+		}
+		if err := s.fetchUnknown(ctx); err != nil {
+			return nil, fmt.Errorf("%w: %w", errKeys, err)
+		}
 	}
-	if !s.fetchUnknown(ctx) {
-		return nil, s.verdict()
-	}
-	if key, err = s.lookup(kid, alg); errors.Is(err, errUnknownKey) {
-		return nil, s.verdict()
+	key, err := s.lookup(kid, alg, asked)
+	if errors.Is(err, errNotAsked) { // the fetch takes too long
+		return nil, errKeys
 	}
 	return key, err
-}
-
-// verdict: a key the issuer does not publish is no key, unless we could not ask.
-func (s *keySet) verdict() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.failure != nil {
-		return s.unavailable()
-	}
-	return errUnknownKey
 }
 
 // unavailable says why there are no keys, if it is known by now. The caller holds the lock.
@@ -97,7 +104,11 @@ func plausible(kid string) bool {
 	return kid != "" && len(kid) <= 64 && !strings.Contains(kid, "..")
 }
 
-func (s *keySet) lookup(kid string, alg jose.Alg) (crypto.PublicKey, error) {
+// errNotAsked: the kid is unknown, and the issuer was not asked since the token came.
+var errNotAsked = errors.New("the issuer was not asked for the key")
+
+// lookup looks into what is there. asked is how many fetches had begun when the token came.
+func (s *keySet) lookup(kid string, alg jose.Alg, asked int) (crypto.PublicKey, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fetched.IsZero() || s.now().Sub(s.fetched) >= usableFor {
@@ -108,12 +119,20 @@ func (s *keySet) lookup(kid string, alg jose.Alg) (crypto.PublicKey, error) {
 			return k.Key, nil
 		}
 	}
+	switch {
+	case s.ended <= asked:
+		return nil, errNotAsked
+	case s.failure != nil:
+		return nil, s.unavailable()
+	}
 	return nil, errUnknownKey
 }
 
-// keepFresh fetches where the keys are missing or past their age, and waits as long as that is worth.
-func (s *keySet) keepFresh(ctx context.Context) {
+// keepFresh fetches where the keys are missing or past their age, and waits as long as that is worth. It returns how
+// many fetches had begun before.
+func (s *keySet) keepFresh(ctx context.Context) (asked int) {
 	s.mu.Lock()
+	asked = s.begun
 	now := s.now()
 	age := now.Sub(s.fetched)
 	every, wait := retryEvery, waitForRefresh
@@ -122,7 +141,7 @@ func (s *keySet) keepFresh(ctx context.Context) {
 		every, wait = retryWithout, fetchTimeout
 	case age < s.maxAge:
 		s.mu.Unlock()
-		return
+		return asked
 	case s.failure != nil:
 		wait = 0
 	}
@@ -132,25 +151,34 @@ func (s *keySet) keepFresh(ctx context.Context) {
 	}
 	s.mu.Unlock()
 	await(ctx, flight, wait)
+	return asked
 }
 
-// fetchUnknown fetches for a kid we do not know, at most once a minute whatever kids come (RS04, DS). It tells whether
-// it is worth looking again.
-func (s *keySet) fetchUnknown(ctx context.Context) bool {
+// fetchUnknown fetches for a kid we do not know, or waits for the fetch that is under way: a bounded number of times,
+// whatever kids come (RS04, DS).
+func (s *keySet) fetchUnknown(ctx context.Context) error {
 	s.mu.Lock()
-	now := s.now()
 	flight := s.flight
 	if flight == nil {
-		if now.Sub(s.triedUnknown) < unknownEvery {
+		now := s.now()
+		full := later(s.unknownFull, now).Add(unknownEvery)
+		if wait := full.Sub(now) - unknownBurst*unknownEvery; wait > 0 {
 			s.mu.Unlock()
-			return false
+			return &throttled{wait}
 		}
-		s.triedUnknown = now
+		s.unknownFull = full
 		flight = s.begin(ctx, now)
 	}
 	s.mu.Unlock()
 	await(ctx, flight, fetchTimeout)
-	return true
+	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 func await(ctx context.Context, flight <-chan struct{}, limit time.Duration) {
@@ -170,6 +198,7 @@ func await(ctx context.Context, flight <-chan struct{}, limit time.Duration) {
 func (s *keySet) begin(ctx context.Context, now time.Time) chan struct{} {
 	flight := make(chan struct{})
 	s.flight, s.tried = flight, now
+	s.begun++
 	go func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 		defer cancel()
@@ -180,12 +209,20 @@ func (s *keySet) begin(ctx context.Context, now time.Time) chan struct{} {
 			s.keys, s.maxAge, s.fetched = keys, maxAge, now
 		}
 		s.flight = nil
+		s.ended++
 		close(flight)
 	}()
 	return flight
 }
 
-func (s *keySet) fetch(ctx context.Context) ([]jose.PublicKey, time.Duration, error) {
+// fetch asks the issuer. A panic, in the HTTP client the app server gave us or in our own parser, must not end the
+// app server's process: it is a fetch that failed.
+func (s *keySet) fetch(ctx context.Context) (_ []jose.PublicKey, _ time.Duration, err error) {
+	defer func() {
+		if caught := recover(); caught != nil {
+			err = fmt.Errorf("fetch %s: panic: %v", s.url, caught)
+		}
+	}()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
 		return nil, 0, err

@@ -71,24 +71,103 @@ func TestKeysAreKeptAsLongAsTheIssuerSays(t *testing.T) {
 	}
 }
 
-func TestUnknownKidsCauseOneFetchAMinute(t *testing.T) {
+// Nothing is known about a kid while the issuer may not be asked again: 503, and never a verdict.
+func TestUnknownKidsCauseABoundedNumberOfFetches(t *testing.T) {
 	a := newAPI(t, nil)
 	a.get(t, "Bearer "+a.issuer.token(nil)).want(t, http.StatusOK, "")
 	var wg sync.WaitGroup
 	for n := range 30 {
 		stranger := newSigner(fmt.Sprintf("forged-%d", n), jose.ES256)
 		raw := sign(stranger, "at+jwt", a.issuer.claims())
-		wg.Go(func() { a.get(t, "Bearer "+raw).want(t, http.StatusUnauthorized, "invalid_token") })
+		wg.Go(func() {
+			got := a.get(t, "Bearer "+raw)
+			if got.status != http.StatusUnauthorized && got.status != http.StatusServiceUnavailable {
+				t.Errorf("status %d", got.status)
+			}
+		})
 	}
 	wg.Wait()
-	if n := a.issuer.fetches.Load(); n != 2 {
-		t.Errorf("%d fetches", n)
+	if n := a.issuer.fetches.Load(); n > 1+5 {
+		t.Errorf("%d fetches in one moment", n)
 	}
-	a.clock.advance(time.Minute)
-	a.get(t, "Bearer "+sign(newSigner("forged", jose.ES256), "at+jwt", a.issuer.claims())).want(t, http.StatusUnauthorized, "invalid_token")
-	if n := a.issuer.fetches.Load(); n != 3 {
-		t.Errorf("%d fetches", n)
+	forged := sign(newSigner("forged", jose.ES256), "at+jwt", a.issuer.claims())
+	before := a.issuer.fetches.Load()
+	for range 60 {
+		a.clock.advance(time.Second)
+		a.get(t, "Bearer "+forged)
 	}
+	if n := a.issuer.fetches.Load() - before; n < 12 || n > 12+5 {
+		t.Errorf("%d fetches in a minute", n)
+	}
+}
+
+// KL01: a stranger who sends invented kids just before an emergency drop delays the new key by seconds, and what it
+// signed is never called invalid.
+func TestInventedKidsDoNotStarveANewKey(t *testing.T) {
+	a := newAPI(t, nil)
+	a.get(t, "Bearer "+a.issuer.token(nil)).want(t, http.StatusOK, "")
+	invent := func() answer {
+		return a.get(t, "Bearer "+sign(newSigner("forged", jose.ES256), "at+jwt", a.issuer.claims()))
+	}
+	for range 5 {
+		invent().want(t, http.StatusUnauthorized, "invalid_token")
+	}
+	got := invent()
+	got.want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+	if wait := got.header.Get("Retry-After"); wait != "5" {
+		t.Errorf("Retry-After %q", wait)
+	}
+
+	old := a.issuer.token(nil)
+	a.issuer.rotate("k2-es256", jose.ES256)
+	a.issuer.set(func() { a.issuer.signers = a.issuer.signers[:1] })
+	fresh := a.issuer.token(nil)
+	a.get(t, "Bearer "+fresh).want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+	a.clock.advance(4 * time.Second)
+	a.get(t, "Bearer "+fresh).want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+	a.clock.advance(time.Second)
+	invent().want(t, http.StatusUnauthorized, "invalid_token") // the fetch it uses up brings the new key
+	a.get(t, "Bearer "+fresh).want(t, http.StatusOK, "")
+	a.get(t, "Bearer "+old).want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
+	a.clock.advance(5 * time.Second)
+	a.get(t, "Bearer "+old).want(t, http.StatusUnauthorized, "invalid_token")
+}
+
+// A fetch that began before the token came says nothing about its key.
+func TestAFetchThatWasUnderWayIsNoVerdictOnANewKey(t *testing.T) {
+	a := newAPI(t, nil)
+	a.get(t, "Bearer "+a.issuer.token(nil)).want(t, http.StatusOK, "")
+	begun, release := make(chan struct{}), make(chan struct{})
+	var first sync.Once
+	stale := a.issuer.published()
+	a.issuer.answering(func(w http.ResponseWriter, r *http.Request) {
+		body := a.issuer.published()
+		first.Do(func() {
+			body = stale
+			close(begun)
+			<-release
+		})
+		_, _ = w.Write(body)
+	})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		a.get(t, "Bearer "+sign(newSigner("forged", jose.ES256), "at+jwt", a.issuer.claims())).want(t, http.StatusUnauthorized, "invalid_token")
+	})
+	<-begun
+	a.issuer.rotate("k2-es256", jose.ES256)
+	wg.Go(func() { a.get(t, "Bearer "+a.issuer.token(nil)).want(t, http.StatusOK, "") })
+	close(release)
+	wg.Wait()
+}
+
+// panics is a transport with a defect.
+type panics struct{}
+
+func (panics) RoundTrip(*http.Request) (*http.Response, error) { panic("a defect in the transport") }
+
+func TestAPanicWhileKeysAreFetchedIsNoEndOfTheProcess(t *testing.T) {
+	a := newAPI(t, func(c *resource.Config) { c.HTTPClient = &http.Client{Transport: panics{}} })
+	a.get(t, "Bearer "+a.issuer.token(nil)).want(t, http.StatusServiceUnavailable, "temporarily_unavailable")
 }
 
 // RS04, rfc8725-3.10-01

@@ -80,9 +80,19 @@ func (v *Verifier) check(ctx context.Context, p presented, now time.Time) (*acce
 	case err == nil:
 		return token, nil
 	case errors.Is(err, errKeys):
-		return nil, unavailable("The issuer's keys cannot be had right now. Send the request again.", err)
+		return nil, noKeys(err)
 	}
 	return nil, unauthorized(oauth.InvalidToken, "The access token is expired, malformed or not meant for this API. Get a new one with your refresh token.").because(err)
+}
+
+// noKeys: nothing is known about the token.
+func noKeys(err error) *Error {
+	e := unavailable("The issuer's keys cannot be had right now. Send the request again.", err)
+	var t *throttled
+	if errors.As(err, &t) {
+		e.RetryAfter = t.wait
+	}
+	return e
 }
 
 // possession checks that the sender holds the key the token is bound to (RFC 9449 §7.1, §7.2).
