@@ -15,9 +15,10 @@ type Key struct {
 	Alg       string    `json:"alg"`
 	State     string    `json:"state"` // "next", "active", "retired", "expired" or "dropped"
 	CreatedAt time.Time `json:"created_at"`
-	ActiveAt  time.Time `json:"active_at,omitzero"`  // from here on it is used for new tokens
+	ActiveAt  time.Time `json:"active_at,omitzero"`  // from here on it is used for new tokens; zero: it never was
 	RetiredAt time.Time `json:"retired_at,omitzero"` // from here on no longer; zero: no end is set
-	ExpiresAt time.Time `json:"expires_at,omitzero"` // from here on nothing of it is accepted; zero: no end is set
+	// From here on no token of it is accepted, and a signing key is no longer in /jwks; zero: no end is set.
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
 	DroppedAt time.Time `json:"dropped_at,omitzero"` // zero: it was not dropped
 }
 
@@ -26,8 +27,9 @@ func (c *Client) Keys(ctx context.Context) ([]Key, error) {
 	return c.keys(ctx, http.MethodGet, path("keys"), nil)
 }
 
-// RotateKeys makes the next key of every kind and returns all. Usually a signing key is published a day before it is
-// used; with now set it is used as soon as every node can have read it (a minute). Scope: keys.write.
+// RotateKeys lets the next key of every kind take over and returns all. The next keys are always published already; a
+// signing key is used once that was a day ago, or with now set six minutes ago, when no cache of /jwks is without it.
+// Usually both are true, and it is used at once. Scope: keys.write.
 func (c *Client) RotateKeys(ctx context.Context, now bool) ([]Key, error) {
 	return c.keys(ctx, http.MethodPost, path("keys", "rotate"), map[string]bool{"now": now})
 }
@@ -41,7 +43,7 @@ func (c *Client) keys(ctx context.Context, method, path string, in any) ([]Key, 
 }
 
 // DropKey refuses a signing key within seconds, for the day it leaks. Access tokens it signed stop working; refresh
-// tokens do not depend on it, so apps refresh and go on. Scope: keys.write.
+// tokens do not depend on it, so apps refresh and go on. The next key takes its place at once. Scope: keys.write.
 func (c *Client) DropKey(ctx context.Context, kid string) error {
 	return c.call(ctx, http.MethodDelete, path("keys", kid), nil, nil, nil)
 }
@@ -61,7 +63,7 @@ func (c *Client) EnableClient(ctx context.Context, id string) error {
 type Event struct {
 	At        time.Time `json:"at"`
 	Action    string    `json:"action"` // "session.start", "session.end", "identity.link", "account.disable", …
-	Actor     string    `json:"actor"`  // "account acc_…", "api-key key_…", "system"
+	Actor     string    `json:"actor"`  // "account acc_…", "api-key key_…", "config", "system"
 	AccountID string    `json:"account_id"`
 	SessionID string    `json:"session_id"`
 	ClientID  string    `json:"client_id"`

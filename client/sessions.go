@@ -15,7 +15,7 @@ type Session struct {
 	DeviceName        string    `json:"device_name"`
 	Live              bool      `json:"live"`       // may be used now
 	State             string    `json:"state"`      // "live", "ended" or "expired"; a live one is unusable while its account is disabled
-	EndReason         string    `json:"end_reason"` // "sign_out", "user", "admin" or "reuse"
+	EndReason         string    `json:"end_reason"` // "sign_out", "user", "admin", "reuse" or "unlink"
 	Tier              string    `json:"tier"`       // "bound", "bearer" or "stable"
 	Scope             string    `json:"scope"`
 	Resources         []string  `json:"resources"`

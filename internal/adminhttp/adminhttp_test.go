@@ -216,8 +216,8 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 	if err != nil || a.State != domain.AccountActive {
 		t.Errorf("account %+v, %v", a, err)
 	}
-	if live, err := w.DB.ClientLive(t.Context(), house.Todo); err != nil || !live {
-		t.Errorf("client live %v, %v", live, err)
+	if state, err := w.DB.ClientState(t.Context(), house.Todo); err != nil || state != domain.ClientLive {
+		t.Errorf("client %s, %v", state, err)
 	}
 }
 

@@ -18,7 +18,7 @@ type keyBody struct {
 	Alg       string     `json:"alg"`
 	State     string     `json:"state"` // next | active | retired | expired | dropped
 	CreatedAt time.Time  `json:"created_at"`
-	ActiveAt  time.Time  `json:"active_at"`
+	ActiveAt  *time.Time `json:"active_at,omitempty"` // not of a key that never had its turn
 	RetiredAt *time.Time `json:"retired_at,omitempty"`
 	ExpiresAt *time.Time `json:"expires_at,omitempty"`
 	DroppedAt *time.Time `json:"dropped_at,omitempty"`
@@ -36,15 +36,14 @@ func (d *Door) listKeys(r request) (any, error) {
 	if err != nil {
 		return nil, failed(err)
 	}
-	now := d.DB.Now()
 	out := make([]keyBody, 0, len(rows))
 	for i := range rows {
-		out = append(out, showKey(&rows[i], now))
+		out = append(out, showKey(&rows[i]))
 	}
 	return map[string]any{"keys": out}, nil
 }
 
-// rotateKeys makes the next keys; now=true does not wait for the day of publication ahead.
+// rotateKeys lets the next keys take over; now=true does not wait until they were published for a day.
 func (d *Door) rotateKeys(r request) (any, error) {
 	var body struct {
 		Now bool `json:"now"`
@@ -70,27 +69,12 @@ func (d *Door) dropKey(r request) (any, error) {
 	return nil, failed(err)
 }
 
-func showKey(k *domain.Key, now time.Time) keyBody {
+func showKey(k *keyring.Listed) keyBody {
 	return keyBody{
-		ID: k.ID, Kid: kid(k), Use: string(k.Use), Alg: k.Alg, State: keyState(k, now),
-		CreatedAt: k.CreatedAt.UTC(), ActiveAt: k.ActiveAt.UTC(),
+		ID: k.ID, Kid: kid(&k.Key), Use: string(k.Use), Alg: k.Alg, State: string(k.State),
+		CreatedAt: k.CreatedAt.UTC(), ActiveAt: moment(k.ActiveAt),
 		RetiredAt: moment(k.RetiredAt), ExpiresAt: moment(k.ExpiresAt), DroppedAt: moment(k.DroppedAt),
 	}
-}
-
-func keyState(k *domain.Key, now time.Time) string {
-	past := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
-	switch {
-	case !k.DroppedAt.IsZero():
-		return "dropped"
-	case past(k.ExpiresAt):
-		return "expired"
-	case past(k.RetiredAt):
-		return "retired"
-	case now.Before(k.ActiveAt):
-		return "next"
-	}
-	return "active"
 }
 
 // kid reads it from the published half.

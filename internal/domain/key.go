@@ -41,8 +41,8 @@ type APIKey struct {
 // It never holds a token or a secret.
 type Event struct {
 	At        time.Time
-	Action    string // "session.start", "session.end", "identity.link", "account.disable", "key.rotate", …
-	Actor     string // "account acc_…", "api-key key_…", "system"
+	Action    string // "session.start", "session.end", "identity.link", "account.disable", "client.withdraw", …
+	Actor     string // "account acc_…", "api-key key_…", "config" (the file, at a node's start), "system"
 	AccountID AccountID
 	SessionID SessionID
 	ClientID  string

@@ -1,6 +1,7 @@
 // Package keyring owns key material in memory: it unseals what the store keeps under the master key, derives one
-// key per purpose, and says which key mints now. A key is readable on every node for 60 s before any node mints
-// with it. It does not decide what is signed.
+// key per purpose, and says which key mints now. Behind every key that mints stands the next one, drawn and published
+// already, so that neither a rotation nor an emergency meets a verifier or a node that does not know it. It does not
+// decide what is signed.
 package keyring
 
 import (
@@ -18,16 +19,21 @@ import (
 type Options struct {
 	SigningPeriod time.Duration // zero: 90 days
 	DataPeriod    time.Duration // zero: 90 days
-	PublishAhead  time.Duration // signing keys: zero: 24 h; the very first keys mint at once
-	ReadableAhead time.Duration // data keys: zero: 60 s; the very first mints at once
-	// KeepFor is how long a retired key is still accepted. Zero: 400 days for data keys, which must be longer than
-	// any session may be idle (every refresh mints under the current key) or any stable token may live; 25 h for
-	// signing keys, which must be longer than any token lives.
-	KeepFor time.Duration
+	PublishAhead  time.Duration // signing keys, at least: zero: 24 h; the very first keys mint at once
+	ReadableAhead time.Duration // data keys, at least: zero: 60 s; the very first mints at once
+	// KeepData is how long a retired data key is still accepted: longer than any session may be idle (every refresh
+	// mints under the current key) or any stable token may live. Zero: 400 days.
+	KeepData time.Duration
+	// KeepSigning is how long a retired signing key stays in /jwks: longer than any token lives. Zero: 25 h.
+	KeepSigning time.Duration
 }
 
 const (
 	day = 24 * time.Hour
+
+	// cachedFor is how long after its first publication a signing key may still be missing from somebody's copy of
+	// /jwks: 5 min that caches hold it (DESIGN section 5), and a minute for nodes that are behind.
+	cachedFor = 6 * time.Minute
 
 	// reloadEvery bounds how long a dropped key is still accepted anywhere.
 	reloadEvery   = time.Second
@@ -39,11 +45,10 @@ func (o Options) withDefaults() Options {
 	o.DataPeriod = orDefault(o.DataPeriod, 90*day)
 	o.PublishAhead = orDefault(o.PublishAhead, day)
 	o.ReadableAhead = orDefault(o.ReadableAhead, time.Minute)
+	o.KeepData = orDefault(o.KeepData, 400*day)
+	o.KeepSigning = orDefault(o.KeepSigning, 25*time.Hour)
 	return o
 }
-
-func (o Options) keepData() time.Duration    { return orDefault(o.KeepFor, 400*day) }
-func (o Options) keepSigning() time.Duration { return orDefault(o.KeepFor, 25*time.Hour) }
 
 func orDefault(d, otherwise time.Duration) time.Duration {
 	if d == 0 {
@@ -66,8 +71,9 @@ type Ring struct {
 	turned atomic.Pointer[error] // what became of the last Turn
 }
 
-// Open loads the keys and creates the first ones where none are. Two nodes may do so at once. Rows that an older
-// line of the master key sealed are brought under the first line.
+// Open loads the keys and creates the first ones where none are. Two nodes may do so at once. The keys behind them are
+// left to Run, so that no start waits for an RSA key more. Rows that an older line of the master key sealed are brought
+// under the first line.
 //
 // To replace the master key without downtime: give every node the new line as the second, then as the first, then
 // take the old one away.
@@ -106,7 +112,7 @@ func (r *Ring) Turn(ctx context.Context) error {
 	defer cancel()
 	err := r.Reload(ctx)
 	if err == nil {
-		err = r.keepSchedule(ctx)
+		err = r.keepSchedule(ctx, domain.Event{})
 	}
 	r.turned.Store(&err)
 	return err
@@ -150,9 +156,4 @@ func (r *Ring) load(ctx context.Context) error {
 	r.keys.Store(next)
 	r.loadErr = err
 	return err
-}
-
-// List returns the rows of all keys, newest first.
-func (r *Ring) List(ctx context.Context) ([]domain.Key, error) {
-	return r.db.Keys(ctx)
 }

@@ -282,7 +282,7 @@ func TestAKeyThisNodeCannotOpenIsNoVerdict(t *testing.T) {
 		if err := ahead.Rotate(t.Context(), true, domain.Event{}); err != nil {
 			t.Fatal(err)
 		}
-		s.step(2 * time.Minute)
+		s.step(7 * time.Minute)
 		if err := behind.Turn(t.Context()); err == nil || behind.Ready() == nil {
 			t.Error("the node takes itself for ready")
 		}

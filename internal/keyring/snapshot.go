@@ -81,25 +81,33 @@ func (s *snapshot) shut(id uint32) bool {
 }
 
 // minting returns the key of the kind that mints at now: the one whose turn came last. Where no turn has come or
-// all are over, because a key was dropped, it is the next to come, which is published already.
+// all are over, it is the next to come, which is published already: an older release dropped a key and left the rows so.
 func (s *snapshot) minting(k kind, now time.Time) (domain.Key, bool) {
-	var current, next domain.Key
+	var current domain.Key
 	for _, row := range s.rows {
-		if !k.has(row) || !s.opened(row) || retired(row, now) {
-			continue
-		}
-		if !row.ActiveAt.After(now) {
-			if current.ID == 0 || row.ActiveAt.After(current.ActiveAt) {
-				current = row
-			}
-		} else if next.ID == 0 || row.ActiveAt.Before(next.ActiveAt) {
-			next = row
+		if s.usable(k, row, now) && !row.ActiveAt.After(now) && (current.ID == 0 || row.ActiveAt.After(current.ActiveAt)) {
+			current = row
 		}
 	}
 	if current.ID != 0 {
 		return current, true
 	}
+	return s.next(k, now)
+}
+
+// next returns the key of the kind whose turn comes next.
+func (s *snapshot) next(k kind, now time.Time) (domain.Key, bool) {
+	var next domain.Key
+	for _, row := range s.rows {
+		if s.usable(k, row, now) && row.ActiveAt.After(now) && (next.ID == 0 || row.ActiveAt.Before(next.ActiveAt)) {
+			next = row
+		}
+	}
 	return next, next.ID != 0
+}
+
+func (s *snapshot) usable(k kind, row domain.Key, now time.Time) bool {
+	return k.has(row) && s.opened(row) && !retired(row, now)
 }
 
 // retired tells whether the key's turn is over, or will be before it comes.
@@ -118,7 +126,7 @@ func (s *snapshot) newest(k kind) (domain.Key, bool) {
 	return newest, newest.ID != 0
 }
 
-// last returns the key of the kind that mints with no successor appointed.
+// last returns the key of the kind that has no successor: usually the next one.
 func (s *snapshot) last(k kind) (domain.Key, bool) {
 	var last domain.Key
 	for _, row := range s.rows {

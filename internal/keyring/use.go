@@ -33,7 +33,7 @@ func (r *Ring) Key(id uint32, p Purpose) ([]byte, bool) {
 }
 
 func (r *Ring) tooOld(row domain.Key) bool {
-	return !row.RetiredAt.IsZero() && !r.db.Now().Before(row.RetiredAt.Add(r.o.keepData()))
+	return !row.RetiredAt.IsZero() && !r.db.Now().Before(row.RetiredAt.Add(r.o.KeepData))
 }
 
 // Find is Key, but an unknown id that may be too young for this node to know is looked up, at most once a second

@@ -76,6 +76,17 @@ func (db *DB) Ready(ctx context.Context) error {
 	return db.clock.trusted()
 }
 
+// CheckClock measures the offset, unless the clock was given to Open, and refuses one that is not to be trusted. It is
+// for what a wrong time would spoil for long.
+func (db *DB) CheckClock(ctx context.Context) error {
+	if db.clock.local == nil {
+		if _, err := db.MeasureClock(ctx); err != nil {
+			return err
+		}
+	}
+	return db.clock.trusted()
+}
+
 // trusted tells whether our clock and the database's agree. Where they do not, either may be the wrong one.
 func (c *clock) trusted() error {
 	drift := time.Duration(c.offset.Load())

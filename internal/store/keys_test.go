@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -57,7 +58,7 @@ func TestAddingAKeyRetiresTheOlderOnesOfItsKind(t *testing.T) {
 		}
 		taken := newKey(db, 100, "HKDF-SHA256")
 		mustAddKey(t, db, taken, time.Time{}, nil, false)
-		if n := mustRows(t, db)["events"]; n != 4 {
+		if n := mustRows(t, db)["events"] - catalogRows; n != 4 {
 			t.Errorf("%d rows tell of 4 keys", n)
 		}
 	})
@@ -87,15 +88,152 @@ func TestAKeyIsDroppedOnce(t *testing.T) {
 		mustAddKey(t, db, k, time.Time{}, nil, true)
 		at := db.Now()
 		for i := range 2 {
-			if err := db.DropKey(t.Context(), k.ID, at.Add(time.Duration(i)*time.Hour), domain.Event{}); err != nil {
+			if err := db.DropKey(t.Context(), KeyDrop{ID: k.ID, At: at.Add(time.Duration(i) * time.Hour)}, domain.Event{}); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if got := mustKeys(t, db)[0]; !got.DroppedAt.Equal(at) || mustRows(t, db)["events"] != 2 {
+		if got := mustKeys(t, db)[0]; !got.DroppedAt.Equal(at) || mustRows(t, db)["events"] != catalogRows+2 {
 			t.Errorf("dropped at %s, want %s", got.DroppedAt, at)
 		}
-		if err := db.DropKey(t.Context(), 1, at, domain.Event{}); !errors.Is(err, ErrNotFound) {
+		if err := db.DropKey(t.Context(), KeyDrop{ID: 1, At: at}, domain.Event{}); !errors.Is(err, ErrNotFound) {
 			t.Error(err)
+		}
+	})
+}
+
+// keyTimes are the moments of a key in minutes from a start; a moment that is not set is zero.
+type keyTimes struct{ active, retired, dropped int }
+
+func mustKeyTimes(t testing.TB, db *DB, start time.Time) map[uint32]keyTimes {
+	t.Helper()
+	minutes := func(at time.Time) int {
+		if at.IsZero() {
+			return 0
+		}
+		return int(at.Sub(start) / time.Minute)
+	}
+	found := map[uint32]keyTimes{}
+	for _, k := range mustKeys(t, db) {
+		found[k.ID] = keyTimes{minutes(k.ActiveAt), minutes(k.RetiredAt), minutes(k.DroppedAt)}
+	}
+	return found
+}
+
+func TestADropLeavesAKeyThatMints(t *testing.T) {
+	const now = 100 // minutes from a start
+	for _, c := range []struct {
+		name   string
+		before map[uint32]keyTimes // by id, all of one kind
+		spare  uint32
+		after  map[uint32]keyTimes // but for key 1, which is dropped
+	}{
+		{"the next one steps in for the current one", map[uint32]keyTimes{1: {10, 500, 0}, 2: {500, 0, 0}}, 9, map[uint32]keyTimes{2: {now, 0, 0}}},
+		{"the first of two", map[uint32]keyTimes{1: {10, 500, 0}, 2: {600, 0, 0}, 3: {500, 600, 0}}, 9, map[uint32]keyTimes{2: {600, 0, 0}, 3: {now, 600, 0}}},
+		{"none that was overtaken", map[uint32]keyTimes{1: {10, 500, 0}, 2: {700, 500, 0}, 3: {500, 0, 0}}, 9, map[uint32]keyTimes{2: {700, 500, 0}, 3: {now, 0, 0}}},
+		{"none that was dropped", map[uint32]keyTimes{1: {10, 500, 0}, 2: {500, 0, 50}}, 9, map[uint32]keyTimes{2: {500, 0, 50}, 9: {now, 0, 0}}},
+		{"a retired one leaves the others as they are", map[uint32]keyTimes{1: {10, 50, 0}, 2: {50, 500, 0}, 3: {500, 0, 0}}, 9, map[uint32]keyTimes{2: {50, 500, 0}, 3: {500, 0, 0}}},
+		{"so does the next one", map[uint32]keyTimes{1: {500, 0, 0}, 2: {50, 500, 0}}, 9, map[uint32]keyTimes{2: {50, 500, 0}}},
+		{"the only one gives way to the spare", map[uint32]keyTimes{1: {10, 0, 0}}, 9, map[uint32]keyTimes{9: {now, 0, 0}}},
+		{"the only one, without a spare", map[uint32]keyTimes{1: {10, 0, 0}}, 0, map[uint32]keyTimes{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			onEachEngine(t, func(t *testing.T, db *DB) {
+				start := db.Now()
+				at := func(minutes int) time.Time {
+					if minutes == 0 {
+						return time.Time{}
+					}
+					return start.Add(time.Duration(minutes) * time.Minute)
+				}
+				for id, times := range c.before {
+					k := newKey(db, id, "ES256")
+					k.CreatedAt = start.Add(time.Duration(id))
+					k.ActiveAt, k.RetiredAt, k.DroppedAt = at(times.active), at(times.retired), at(times.dropped)
+					mustAddKey(t, db, k, at(9999), nil, true)
+				}
+				other := newKey(db, 100, "RS256") // of another kind, which waits: none of its business
+				other.ActiveAt = at(200)
+				mustAddKey(t, db, other, time.Time{}, nil, true)
+
+				d := KeyDrop{ID: 1, At: at(now)}
+				if c.spare != 0 {
+					k := newKey(db, c.spare, "ES256")
+					k.ActiveAt, d.Spare = at(now), &k
+				}
+				if err := db.DropKey(t.Context(), d, domain.Event{}); err != nil {
+					t.Fatal(err)
+				}
+				want := maps.Clone(c.after)
+				want[1] = keyTimes{c.before[1].active, c.before[1].retired, now}
+				want[100] = keyTimes{200, 0, 0}
+				if diff := cmp.Diff(want, mustKeyTimes(t, db, start), cmp.AllowUnexported(keyTimes{})); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
+}
+
+func TestAKeyTakesItsTurnSoonerOnce(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *DB) {
+		start := db.Now()
+		at := func(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }
+		ends := func(minutes int) RetireKeys { return RetireKeys{RetiredAt: at(minutes), ExpiresAt: at(minutes + 1000)} }
+		var keys [3]domain.Key
+		for i := range keys { // one whose turn is over, the current and the next one
+			keys[i] = newKey(db, uint32(i+1), "ES256")
+			keys[i].CreatedAt, keys[i].ActiveAt = at(i), at(-200+100*i)
+			retire := ends(-200 + 100*i)
+			mustAddKey(t, db, keys[i], at(9999), &retire, true)
+		}
+		later := ends(500)
+		fourth := newKey(db, 4, "ES256")
+		fourth.CreatedAt, fourth.ActiveAt = at(4), at(500)
+		mustAddKey(t, db, fourth, at(9999), &later, true)
+		for _, c := range []struct {
+			key  domain.Key
+			to   int
+			want bool
+		}{{keys[1], 20, false}, {fourth, 600, false}, {fourth, 20, true}, {fourth, 30, false}, {fourth, 20, false}} {
+			got, err := db.AdvanceKey(t.Context(), c.key, ends(c.to), domain.Event{Actor: "api-key key_x"})
+			if err != nil || got != c.want {
+				t.Errorf("key %d to minute %d: %t (%v)", c.key.ID, c.to, got, err)
+			}
+		}
+		want := map[uint32]keyTimes{1: {-200, -100, 0}, 2: {-100, 0, 0}, 3: {0, 20, 0}, 4: {20, 0, 0}}
+		if diff := cmp.Diff(want, mustKeyTimes(t, db, start), cmp.AllowUnexported(keyTimes{})); diff != "" {
+			t.Error(diff)
+		}
+		for i, k := range mustKeys(t, db) { // newest first
+			if end := []int{0, 1020, 1000, 900}[i]; end != 0 && !k.ExpiresAt.Equal(at(end)) {
+				t.Errorf("key %d expires at %s, want %s", k.ID, k.ExpiresAt, at(end))
+			}
+		}
+		events, err := db.Events(t.Context(), domain.AccountID{}, domain.SessionID{}, 1)
+		if err != nil || len(events) != 1 || events[0].Action != "key.advance" || events[0].Actor != "api-key key_x" {
+			t.Errorf("the trail says %+v (%v)", events, err)
+		}
+	})
+}
+
+func TestAKeyMintsOnIfItsSuccessorWasDropped(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *DB) {
+		start := db.Now()
+		at := func(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }
+		for i, ends := range []*RetireKeys{
+			nil, {RetiredAt: at(50), ExpiresAt: at(60)}, {RetiredAt: at(90), ExpiresAt: at(99)},
+			{RetiredAt: at(200), ExpiresAt: at(300), Extended: 2},
+		} {
+			k := newKey(db, uint32(i+1), "ES256")
+			k.CreatedAt = at(i)
+			mustAddKey(t, db, k, k.CreatedAt, ends, true)
+		}
+		for id, want := range map[uint32]time.Time{1: at(60), 2: at(300), 3: at(300)} {
+			for _, k := range mustKeys(t, db) {
+				if k.ID == id && !k.ExpiresAt.Equal(want) {
+					t.Errorf("key %d expires at %s, want %s", id, k.ExpiresAt, want)
+				}
+			}
 		}
 	})
 }
@@ -147,7 +285,7 @@ func TestAPIKeys(t *testing.T) {
 			t.Error(diff)
 		}
 		events, err := db.Events(t.Context(), domain.AccountID{}, domain.SessionID{}, 10)
-		if err != nil || len(events) != 3 || events[0].Action != "api_key.revoke" || events[0].Reason != newer.ID.String() {
+		if err != nil || len(events) != catalogRows+3 || events[0].Action != "api_key.revoke" || events[0].Reason != newer.ID.String() {
 			t.Errorf("%+v (%v)", events, err)
 		}
 		_, missing := db.APIKey(t.Context(), domain.APIKeyID(newID()))
