@@ -21,6 +21,7 @@ type Config struct {
 	MasterKeyFile    string     `yaml:"master_key_file"`
 	Log              Log        `yaml:"log"`
 	Limits           Limits     `yaml:"limits"`
+	Revision         int        `yaml:"revision"` // of clients and resources
 	Providers        []Provider `yaml:"providers"`
 	Resources        []Resource `yaml:"resources"`
 	Clients          []Client   `yaml:"clients"`

@@ -120,6 +120,9 @@ func TestTheCatalogHoldsHashesOnly(t *testing.T) {
 	if service.AuthMethod != domain.AuthSecretBasic || len(service.SecretHash) != 32 {
 		t.Errorf("service: %+v", service)
 	}
+	if cat.Revision != 7 {
+		t.Errorf("revision %d, want the file's", cat.Revision)
+	}
 	if len(cat.Resources[0].SecretHash) != 32 || len(native.Providers) != 3 {
 		t.Errorf("catalog: %+v", cat)
 	}

@@ -13,7 +13,7 @@ import (
 
 // Catalog returns the clients and resources as the store keeps them: secrets only as their SHA-256.
 func (c *Config) Catalog() domain.Catalog {
-	var cat domain.Catalog
+	cat := domain.Catalog{Revision: int64(c.Revision)}
 	for i := range c.Clients {
 		cat.Clients = append(cat.Clients, c.Clients[i].domain())
 	}

@@ -49,6 +49,7 @@ func (c *Config) validate(ps *Problems) {
 	v.masterKey()
 	v.oneOf("log.format", c.Log.Format, "text", "json")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	v.revision()
 	v.providers()
 	v.resources()
 	v.clients()
@@ -161,6 +162,12 @@ func (v check) database() {
 	}
 	if v.DatabaseMaxConns < 0 || v.DatabaseMaxConns > 1000 {
 		v.add("database_max_connections", "it is not between 1 and 1000", "leave it out for 16")
+	}
+}
+
+func (v check) revision() {
+	if v.Revision < 0 {
+		v.add("revision", "it is below zero", "count upwards from 1, or leave it out where one node runs")
 	}
 }
 

@@ -157,9 +157,10 @@ type Resource struct {
 	SecretHash []byte   `json:"secret_hash,omitempty"` // SHA-256; empty: it may not introspect
 }
 
-// Catalog is all the operator declared, as the database holds it. Live says which client may be used now.
+// Catalog is all the operator declared, as the database holds it. ClientState says which client may be used now.
 type Catalog struct {
-	Version   int64
+	Version   int64 // counts the changes; the database's own
+	Revision  int64 // the highest a configuration file declared; zero: none has one
 	Clients   []Client
 	Resources []Resource
 }

@@ -2,7 +2,10 @@
 // library. Every room may import it; it imports none.
 package domain
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // AccountState tells whether an account may be used.
 type AccountState int16
@@ -93,7 +96,8 @@ const (
 	EndedBySignOut EndReason = "sign_out" // the app revoked a token of it
 	EndedByUser    EndReason = "user"     // ended in the account API, perhaps from another device
 	EndedByAdmin   EndReason = "admin"
-	EndedByReuse   EndReason = "reuse" // two parties used one refresh token
+	EndedByReuse   EndReason = "reuse"  // two parties used one refresh token
+	EndedByUnlink  EndReason = "unlink" // the identity that started it was taken off the account
 )
 
 // Session is an account signed in on one device: one row, updated in place, for ever.
@@ -140,14 +144,41 @@ func (s *Session) Expired(now time.Time) bool {
 	return !now.Before(s.IdleExpiresAt) || (!s.AbsoluteExpiresAt.IsZero() && !now.Before(s.AbsoluteExpiresAt))
 }
 
+// ClientState tells whether a client may be used now. The difference between the two that may not is what apps hear: a
+// disabled client was switched off by an operator, and its sessions are over while that lasts; one that is not declared
+// is no client of ours, which may be a slip in a file, and signs nobody out.
+type ClientState int16
+
+// The states of a client. The zero value is a client nobody declares.
+const (
+	ClientUndeclared ClientState = 0 // withdrawn, or never heard of; disabled or not
+	ClientLive       ClientState = 1
+	ClientDisabled   ClientState = 2
+)
+
+func (s ClientState) String() string {
+	switch s {
+	case ClientUndeclared:
+		return "undeclared"
+	case ClientLive:
+		return "live"
+	case ClientDisabled:
+		return "disabled"
+	}
+	return "unknown"
+}
+
+// ErrUndeclared is the cause for the request's event where a node that has yet to hear of it let a client in.
+var ErrUndeclared = errors.New("the client is no longer declared")
+
 // SessionView is a session as one read of the database saw it, with the liveness of all it hangs on.
 type SessionView struct {
 	Session
 	AccountState AccountState
-	ClientLive   bool
+	ClientState  ClientState
 }
 
 // Live tells whether the session may be used at now: one road for this decision wherever a row was read.
 func (v *SessionView) Live(now time.Time) bool {
-	return v.State == SessionLive && v.AccountState == AccountActive && v.ClientLive && !v.Expired(now)
+	return v.State == SessionLive && v.AccountState == AccountActive && v.ClientState == ClientLive && !v.Expired(now)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -47,12 +48,23 @@ func TestTheCatalogIsWhatTheFileDeclares(t *testing.T) {
 	})
 }
 
+func mustPut(t *testing.T, db *DB, c domain.Catalog) {
+	t.Helper()
+	if err := db.PutCatalog(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAClientLivesWhileItIsDeclaredAndNotDisabled(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, db *DB) {
-		live := func(step, id string, want bool) {
+		s := mustSignIn(t, db, newSignIn(db))
+		is := func(step, id string, want domain.ClientState) {
 			t.Helper()
-			if got, err := db.ClientLive(t.Context(), id); err != nil || got != want {
-				t.Errorf("%s: %s lives %t (%v)", step, id, got, err)
+			if got, err := db.ClientState(t.Context(), id); err != nil || got != want {
+				t.Errorf("%s: %s is %s (%v)", step, id, got, err)
+			}
+			if v := mustSession(t, db, s.ID); id == "app" && (v.ClientState != want || v.Live(db.Now()) != (want == domain.ClientLive)) {
+				t.Errorf("%s: its session sees a client that is %s", step, v.ClientState)
 			}
 		}
 		disable := func(disabled bool) {
@@ -61,33 +73,112 @@ func TestAClientLivesWhileItIsDeclaredAndNotDisabled(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		live("declared", "app", true)
-		live("unknown", "nobody", false)
+		is("declared", "app", domain.ClientLive)
+		is("unknown", "nobody", domain.ClientUndeclared)
 		disable(true)
 		disable(true)
-		live("disabled", "app", false)
-		live("another is disabled", "other", true)
-		restore := func(c domain.Catalog) {
-			t.Helper()
-			if err := db.PutCatalog(t.Context(), c); err != nil {
-				t.Fatal(err)
-			}
-		}
-		restore(domain.Catalog{})
-		restore(smallCatalog())
-		live("declared again, still disabled", "app", false)
+		is("disabled", "app", domain.ClientDisabled)
+		is("another is disabled", "other", domain.ClientLive)
+		mustPut(t, db, domain.Catalog{})
+		is("disabled and no longer declared", "app", domain.ClientUndeclared)
+		mustPut(t, db, smallCatalog())
+		is("declared again, still disabled", "app", domain.ClientDisabled)
 		disable(false)
-		live("enabled", "app", true)
-		restore(domain.Catalog{})
-		live("no longer declared", "app", false)
+		is("enabled", "app", domain.ClientLive)
+		mustPut(t, db, domain.Catalog{})
+		is("no longer declared", "app", domain.ClientUndeclared)
 
-		events, err := db.Events(t.Context(), domain.AccountID{}, domain.SessionID{}, 10)
-		if err != nil || len(events) != 2 || events[1].Action != "client.disable" || events[0].Action != "client.enable" || events[0].ClientID != "app" {
-			t.Errorf("%+v (%v)", events, err)
-		}
 		if err := db.SetClientDisabled(t.Context(), "nobody", true, domain.Event{}); !errors.Is(err, ErrNotFound) {
 			t.Error(err)
 		}
+	})
+}
+
+// Invariant I9 of DESIGN section 3.
+func TestTheTrailTellsOfEveryClientThatComesAndGoes(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *DB) {
+		var seen int
+		wrote := func(step string, want ...string) {
+			t.Helper()
+			events, err := db.Events(t.Context(), domain.AccountID{}, domain.SessionID{}, 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, e := range events[:len(events)-seen] {
+				got = append([]string{e.Actor + ": " + e.Action + " " + e.ClientID}, got...)
+				if e.At.IsZero() {
+					t.Errorf("%s: %s has no time", step, e.Action)
+				}
+			}
+			seen = len(events)
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Error(step, diff)
+			}
+		}
+		wrote("the first file", "config: client.declare app", "config: client.declare other")
+		mustPut(t, db, smallCatalog())
+		wrote("the same file again")
+		next := smallCatalog()
+		next.Clients[0].Name = "Todo"
+		next.Resources = []domain.Resource{{ID: "todo", Audience: "https://api.example.com"}}
+		mustPut(t, db, next)
+		wrote("another definition of the same client")
+		if err := db.SetClientDisabled(t.Context(), "app", true, domain.Event{}); err != nil {
+			t.Fatal(err)
+		}
+		wrote("disabled", "system: client.disable app")
+		mustPut(t, db, domain.Catalog{Clients: []domain.Client{{ID: "other"}, {ID: "new"}}})
+		wrote("one goes, one comes", "config: client.withdraw app", "config: client.declare new")
+		mustPut(t, db, smallCatalog())
+		wrote("back, still disabled", "config: client.withdraw new", "config: client.declare app")
+	})
+}
+
+func TestAnOlderRevisionDeclaresNothing(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *DB) {
+		lastWeek := smallCatalog()
+		today := smallCatalog()
+		today.Revision = 8
+		today.Clients[0].Name = "Todo"
+		today.Clients = slices.Insert(today.Clients, 1, domain.Client{ID: "new"})
+		mustPut(t, db, today)
+		holds := func(step string, want domain.Catalog) {
+			t.Helper()
+			got, err := db.Catalog(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Version = 0
+			if diff := cmp.Diff(&want, got); diff != "" {
+				t.Error(step, diff)
+			}
+		}
+		holds("the first with a revision", today)
+		before := mustRows(t, db)
+		version, err := db.CatalogVersion(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, revision := range []int64{0, 7} {
+			lastWeek.Revision = revision
+			if err := db.PutCatalog(t.Context(), lastWeek); !errors.Is(err, ErrOlderRevision) {
+				t.Errorf("revision %d: %v", revision, err)
+			}
+			holds("an older one", today)
+		}
+		if diff := cmp.Diff(before, mustRows(t, db)); diff != "" {
+			t.Error("an older one wrote", diff)
+		}
+		if v, err := db.CatalogVersion(t.Context()); err != nil || v != version {
+			t.Errorf("an older one made version %d of %d (%v)", v, version, err)
+		}
+		today.Clients[0].Name = "To do"
+		mustPut(t, db, today)
+		holds("the same revision declares as ever", today)
+		lastWeek.Revision = 9
+		mustPut(t, db, lastWeek)
+		holds("the old content under a new revision", lastWeek)
 	})
 }
 

@@ -1,0 +1,3 @@
+-- The highest revision of clients and resources a configuration file has declared; zero while no file has one.
+
+ALTER TABLE catalog ADD COLUMN revision BIGINT NOT NULL DEFAULT 0;
