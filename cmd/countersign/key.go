@@ -12,7 +12,7 @@ import (
 type keyCmd struct {
 	NewMaster keyNewMasterCmd `cmd:"" help:"Make a master key, which seals all others. Needs no server."`
 	List      keyListCmd      `cmd:"" help:"List the keys, without their secrets."`
-	Rotate    keyRotateCmd    `cmd:"" help:"Make the next keys before it is their time."`
+	Rotate    keyRotateCmd    `cmd:"" help:"Let the next keys take over before it is their time."`
 	Drop      keyDropCmd      `cmd:"" help:"Refuse a signing key at once, for the day it leaks."`
 }
 
@@ -58,7 +58,14 @@ func (l *keyListCmd) Run(c *console) error {
 
 type keyRotateCmd struct {
 	remote
-	Now bool `help:"Sign with the new keys in a minute, instead of after they were published for a day."`
+	Now bool `help:"Do not wait until the next keys were published for a day: six minutes will do."`
+}
+
+// Help is shown below the flags.
+func (keyRotateCmd) Help() string {
+	return `The next keys are published long before their turn, so usually they take over at once. Only if the last rotation was
+less than a day ago (with --now: six minutes) do they wait for the rest of it, so that nobody meets a key it has not
+seen in /jwks. The list says from when each is in use.`
 }
 
 // Run rotates.
@@ -78,13 +85,13 @@ func (r *remote) reportKeys(c *console, keys []client.Key, err error) error {
 	if r.JSON {
 		return printJSON(c.out, keys)
 	}
-	t := table{header: []string{"KEY", "FOR", "ALGORITHM", "STATE", "IN USE FROM", "UNTIL"}}
+	t := table{header: []string{"KEY", "FOR", "ALGORITHM", "STATE", "IN USE FROM", "UNTIL", "ACCEPTED UNTIL"}}
 	for _, k := range keys {
 		name, purpose := k.Kid, "signing tokens"
 		if k.Use == "data" {
 			name, purpose = fmt.Sprint(k.ID), "sealing, MACs"
 		}
-		t.add(name, purpose, k.Alg, k.State, shown(k.ActiveAt), shown(k.RetiredAt))
+		t.add(name, purpose, k.Alg, k.State, shown(k.ActiveAt), shown(k.RetiredAt), shown(k.ExpiresAt))
 	}
 	return t.print(c.out, "No key: the server has never run.")
 }

@@ -23,15 +23,17 @@ func (a *App) publicHandler() http.Handler {
 		Origin:         d.clients.KnowsOrigin,
 		DPoPNonce:      func() string { return d.nonces.Mint(a.db.Now()) },
 		TrustedProxies: networks(a.config.TrustedProxies),
+		Problems:       []string{"/account/v1"},
 	}, d.oauth.Routes(), d.account.Routes())
 }
 
 func (a *App) adminHandler() http.Handler {
 	o := httpd.Options{
-		Log:     a.log.With("listener", "admin"),
-		Observe: a.metrics.observer("admin"),
-		Host:    a.devAdminHost(),
-		MaxBody: adminMaxBody,
+		Log:      a.log.With("listener", "admin"),
+		Observe:  a.metrics.observer("admin"),
+		Host:     a.devAdminHost(),
+		MaxBody:  adminMaxBody,
+		Problems: []string{"/admin/v1"},
 	}
 	api := httpd.Handler(o, a.adminDoor().Routes())
 	o.Log = slog.New(quiet{o.Log.Handler()})

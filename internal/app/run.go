@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
+
+	"github.com/countersign/countersign/internal/store"
 )
 
 // stopWithin bounds how long a stop waits for requests in flight; each has a deadline of 10 s of its own.
@@ -102,7 +105,7 @@ func (a *App) every(ctx context.Context, interval time.Duration, name string, jo
 			return
 		case <-tick.C:
 		}
-		err := job(ctx)
+		err := safely(ctx, job)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -115,15 +118,36 @@ func (a *App) every(ctx context.Context, interval time.Duration, name string, jo
 	}
 }
 
+// safely makes a panic of a job its failure: the next round may do better, and requests are served meanwhile.
+func safely(ctx context.Context, job func(context.Context) error) (err error) {
+	defer func() {
+		if caught := recover(); caught != nil {
+			err = fmt.Errorf("panic: %v\n%s", caught, debug.Stack())
+		}
+	}()
+	return job(ctx)
+}
+
 // jobWithin bounds one round of a background job that asks the database something small.
 const jobWithin = 5 * time.Second
 
-// declare writes what the configuration declares into the database and reads back what holds.
+// declare writes what the configuration declares into the database and reads back what holds. A file older than what
+// another node has declared, as in the midst of a roll-out, declares nothing: this node serves what holds.
 func (a *App) declare(ctx context.Context) error {
-	if err := a.db.PutCatalog(ctx, a.config.Catalog()); err != nil {
+	err := a.db.PutCatalog(ctx, a.config.Catalog())
+	older := errors.Is(err, store.ErrOlderRevision)
+	if err != nil && !older {
 		return fmt.Errorf("write clients and resources to the database: %w", err)
 	}
-	return a.readCatalog(ctx)
+	if err := a.readCatalog(ctx); err != nil {
+		return err
+	}
+	if older {
+		a.log.Warn("clients and resources of this configuration were left out, because a newer revision was declared before; "+
+			"this node serves those of the database. Install the newest file here, or, if this one is right, raise its revision above the declared one",
+			"revision", a.config.Revision, "declared", a.catalog.Load().Revision)
+	}
+	return nil
 }
 
 func (a *App) readCatalog(ctx context.Context) error {

@@ -115,6 +115,35 @@ func TestNodesLearnOfNewClients(t *testing.T) {
 	})
 }
 
+// A node that starts with last week's file, in the midst of a roll-out or by mistake, takes nothing from the others.
+func TestAnOlderFileWithdrawsNothing(t *testing.T) {
+	const hourly = "  - {id: hourly, type: service, secret_file: ./nightly.secret, resources: [todo-api], scopes: [todos.read]}\n"
+	onBothEngines(t, func(t *testing.T, dir, database string) {
+		newer := start(t, dir, database, hourly+"revision: 8\n")
+		for _, more := range []string{"", "revision: 7\n"} {
+			older := start(t, dir, database, more)
+			for name, s := range map[string]*server{"the newer": newer, "the older": older} {
+				if status, _ := s.token(t, "hourly"); status != http.StatusOK {
+					t.Errorf("%s node: %d", name, status)
+				}
+			}
+			log := older.log.String()
+			for _, want := range []string{"level=WARN", "newer revision was declared before", "raise its revision", "declared=8"} {
+				if !strings.Contains(log, want) {
+					t.Errorf("the older node did not say %q:\n%s", want, log)
+				}
+			}
+		}
+		if strings.Contains(newer.log.String(), "newer revision") {
+			t.Errorf("the newer node warned:\n%s", newer.log)
+		}
+		start(t, dir, database, "revision: 9\n") // the old file once more, and meant
+		if status, _ := newer.token(t, "hourly"); status != http.StatusUnauthorized {
+			t.Errorf("withdrawn by a newer revision: %d", status)
+		}
+	})
+}
+
 // AD06: the listener as it is put together refuses other spellings of its paths; it does not lead to the right one.
 func TestAD06NoListenerKnowsAPathByAnotherSpelling(t *testing.T) {
 	s := start(t, folder(t), "sqlite:./countersign.db", "")

@@ -30,7 +30,7 @@ func read(c Credentials) (claim, error) {
 	case methods > 1:
 		return claim{}, oauth.E(oauth.InvalidRequest, "The request authenticates the client more than once. Use one method only.")
 	case c.HasAssertion:
-		return claim{}, errInvalidClient.Because(errNoAssertions)
+		return claim{}, oauth.UnknownClient(errNoAssertions)
 	case len(c.Authorization) == 1:
 		return readBasic(c)
 	case c.ClientID == "":
@@ -44,7 +44,7 @@ func read(c Credentials) (claim, error) {
 func readBasic(c Credentials) (claim, error) {
 	id, secret, err := parseBasic(c.Authorization[0])
 	if err != nil {
-		return claim{}, errInvalidClient.Because(err)
+		return claim{}, oauth.UnknownClient(err)
 	}
 	if c.ClientID != "" && c.ClientID != id {
 		return claim{}, oauth.E(oauth.InvalidRequest, "client_id in the body is not the one in the Authorization header.")

@@ -51,14 +51,21 @@ func (s *Service) Client(ctx context.Context, c Credentials) (*domain.Client, er
 	}
 	if err := judge(client, claim); err != nil {
 		s.Failures.count(claim.id, c.IP, s.now())
-		return nil, errInvalidClient.Because(err)
+		return nil, oauth.UnknownClient(err)
 	}
 	event.Add(ctx, "client", client.ID)
 	return client, nil
 }
 
+// errNoResource: nobody tried to authenticate, so there is nothing to guess and nothing to hide.
+var errNoResource = oauth.E(oauth.InvalidClient,
+	"The request does not say which app server sends it: authenticate with HTTP Basic, the id and the secret of a resource.")
+
 // Resource authenticates an app server (client_secret_basic with its resource id) for introspection.
 func (s *Service) Resource(ctx context.Context, c Credentials) (*domain.Resource, error) {
+	if len(c.Authorization) == 0 && !c.HasSecret && !c.HasAssertion {
+		return nil, errNoResource
+	}
 	claim, err := read(c)
 	if err != nil {
 		return nil, err
@@ -71,7 +78,7 @@ func (s *Service) Resource(ctx context.Context, c Credentials) (*domain.Resource
 	resource := s.index.of(s.Catalog()).resources[claim.id]
 	if err := judgeResource(resource, claim); err != nil {
 		s.Failures.count(key, c.IP, s.now())
-		return nil, errInvalidClient.Because(err)
+		return nil, oauth.UnknownClient(err)
 	}
 	event.Add(ctx, "resource", resource.ID)
 	return resource, nil
@@ -88,10 +95,6 @@ func (s *Service) now() time.Time {
 	}
 	return time.Now()
 }
-
-// errInvalidClient has one body for all reasons, so that it tells nobody which ids exist.
-var errInvalidClient = oauth.E(oauth.InvalidClient,
-	"Client authentication failed: the client is not known, its credentials are wrong, or this is not the method it is registered for.")
 
 // The reasons, for the request event.
 var (

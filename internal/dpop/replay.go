@@ -3,6 +3,7 @@ package dpop
 import (
 	"crypto/sha256"
 	"errors"
+	"hash/maphash"
 	"sync"
 	"time"
 )
@@ -10,7 +11,7 @@ import (
 var (
 	// ErrUsed is the refusal of a proof that was seen before.
 	ErrUsed = errors.New("the DPoP proof was used before")
-	// ErrMemoryFull is no verdict on a proof: there is no room to remember it.
+	// ErrMemoryFull is no verdict on a proof: there is no room to remember it, or none for another of its key.
 	ErrMemoryFull = errors.New("the memory of DPoP proofs is full")
 )
 
@@ -19,33 +20,49 @@ const (
 	// Below this size one shard holds all: the entries would not spread evenly over many.
 	minSharded = 4096
 	sweepEvery = time.Second
+	// oneKeysShare of the room is all that the proofs of one key get, so that no single phone or service, however busy or
+	// hostile, fills it for the others.
+	oneKeysShare = 16
 )
 
-// Replay remembers jtis as long as their proofs are acceptable. Memory is bounded: when full of live entries it
-// refuses new ones rather than forgetting. Safe for concurrent use.
+// Replay remembers jtis as long as their proofs are acceptable. Memory is bounded, in all and for each key: where it is
+// full of live entries it refuses new ones rather than forgetting. It is the memory of one process. Safe for concurrent
+// use.
 type Replay struct {
 	shards []replayShard
 	each   int // entries a shard holds at most
+	share  int // of them, those of one key
+	seed   maphash.Seed
 }
 
 type replayShard struct {
 	mu    sync.Mutex
-	until map[proofName]time.Time
+	until map[proofName]remembered
+	held  map[keyName]int // entries of each key
 	swept time.Time
 }
 
 // proofName is a hash, so that an entry has one size whatever its jti.
 type proofName [16]byte
 
-// NewReplay makes a memory of at most limit entries.
+// keyName is a hash nobody outside can make two keys meet in.
+type keyName uint64
+
+type remembered struct {
+	until int64 // Unix nanoseconds
+	key   keyName
+}
+
+// NewReplay makes a memory of at most limit entries, a sixteenth of them for one key.
 func NewReplay(limit int) *Replay {
 	shards := replayShards
 	if limit < minSharded {
 		shards = 1
 	}
-	r := &Replay{shards: make([]replayShard, shards), each: limit / shards}
+	r := &Replay{shards: make([]replayShard, shards), each: limit / shards, seed: maphash.MakeSeed()}
+	r.share = max(r.each/oneKeysShare, 1)
 	for i := range r.shards {
-		r.shards[i].until = make(map[proofName]time.Time)
+		r.shards[i].until, r.shards[i].held = make(map[proofName]remembered), make(map[keyName]int)
 	}
 	return r
 }
@@ -54,19 +71,24 @@ func NewReplay(limit int) *Replay {
 // ErrMemoryFull if there is no telling.
 func (r *Replay) First(jkt, jti string, until, now time.Time) error {
 	sum := sha256.Sum256([]byte(jkt + "\x00" + jti)) // a jkt is base64url: it holds no NUL
-	name := proofName(sum[:16])
+	name, key := proofName(sum[:16]), keyName(maphash.String(r.seed, jkt))
 	shard := &r.shards[int(sum[16])%len(r.shards)]
 
 	shard.mu.Lock()
 	defer shard.mu.Unlock()
 	shard.sweep(now)
-	if known, ok := shard.until[name]; ok && !now.After(known) {
+	known, ok := shard.until[name]
+	switch {
+	case ok && now.UnixNano() <= known.until:
 		return ErrUsed
+	case ok:
+		shard.forget(name, known.key)
 	}
-	if len(shard.until) >= r.each {
+	if len(shard.until) >= r.each || shard.held[key] >= r.share {
 		return ErrMemoryFull
 	}
-	shard.until[name] = until
+	shard.until[name] = remembered{until.UnixNano(), key}
+	shard.held[key]++
 	return nil
 }
 
@@ -76,9 +98,17 @@ func (s *replayShard) sweep(now time.Time) {
 		return
 	}
 	s.swept = now
-	for name, until := range s.until {
-		if now.After(until) {
-			delete(s.until, name)
+	at := now.UnixNano()
+	for name, entry := range s.until {
+		if at > entry.until {
+			s.forget(name, entry.key)
 		}
+	}
+}
+
+func (s *replayShard) forget(name proofName, key keyName) {
+	delete(s.until, name)
+	if s.held[key]--; s.held[key] <= 0 {
+		delete(s.held, key)
 	}
 }

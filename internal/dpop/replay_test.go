@@ -30,7 +30,7 @@ func TestOneOfFiftyParallelUsesIsTheFirst(t *testing.T) {
 }
 
 func TestAProofIsRememberedAsLongAsItIsAcceptable(t *testing.T) {
-	r := NewReplay(10)
+	r := NewReplay(100)
 	until := now.Add(time.Minute)
 	for _, step := range []struct {
 		name     string
@@ -54,22 +54,64 @@ func TestAProofIsRememberedAsLongAsItIsAcceptable(t *testing.T) {
 func TestAFullMemoryRefusesAndForgetsNothing(t *testing.T) {
 	r := NewReplay(100)
 	for i := range 100 {
-		if err := r.First(replayJKT, strconv.Itoa(i), now.Add(time.Minute), now); err != nil {
+		if err := r.First(strconv.Itoa(i), "0", now.Add(time.Minute), now); err != nil {
 			t.Fatalf("entry %d: %v", i, err)
 		}
 	}
 	if err := r.First(replayJKT, "one more", now.Add(time.Minute), now); !errors.Is(err, ErrMemoryFull) {
 		t.Errorf("entry 101: %v", err)
 	}
-	if err := r.First(replayJKT, "0", now.Add(time.Minute), now.Add(time.Second)); !errors.Is(err, ErrUsed) {
+	if err := r.First("0", "0", now.Add(time.Minute), now.Add(time.Second)); !errors.Is(err, ErrUsed) {
 		t.Errorf("a live entry was forgotten: %v", err)
 	}
 	later := now.Add(2 * time.Minute)
 	if err := r.First(replayJKT, "one more", later.Add(time.Minute), later); err != nil {
 		t.Errorf("nothing was swept: %v", err)
 	}
-	if n := len(r.shards[0].until); n != 1 {
-		t.Errorf("%d entries remain", n)
+	if n, keys := len(r.shards[0].until), len(r.shards[0].held); n != 1 || keys != 1 {
+		t.Errorf("%d entries of %d keys remain", n, keys)
+	}
+}
+
+// DP06: one key, be it a hostile phone's or a busy service's, fills its own share and nobody else's room.
+func TestOneKeyHasAShareOfTheMemory(t *testing.T) {
+	const limit = 1 << 16
+	r := NewReplay(limit)
+	taken := 0
+	for i := range limit {
+		if r.First(replayJKT, strconv.Itoa(i), now.Add(time.Minute), now) == nil {
+			taken++
+		}
+	}
+	if taken > limit/16 || taken < limit/16*9/10 {
+		t.Errorf("one key took %d of %d", taken, limit)
+	}
+	if err := r.First(replayJKT, "0", now.Add(time.Minute), now); !errors.Is(err, ErrUsed) {
+		t.Errorf("what it took was forgotten: %v", err)
+	}
+	for i := range limit / 2 {
+		if err := r.First(strconv.Itoa(i), "a", now.Add(time.Minute), now); err != nil {
+			t.Fatalf("another key: %v", err)
+		}
+	}
+	later := now.Add(time.Minute + time.Second)
+	if err := r.First(replayJKT, "new", later.Add(time.Minute), later); err != nil {
+		t.Errorf("its share does not come back: %v", err)
+	}
+}
+
+// An entry that is over and comes again before the sweep counts once.
+func TestARenewedEntryCountsOnce(t *testing.T) {
+	r := NewReplay(16 * 3)
+	at := now
+	for range 20 {
+		at = at.Add(200 * time.Millisecond)
+		if err := r.First(replayJKT, "a", at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := r.shards[0].held; len(n) != 1 || len(r.shards[0].until) != 1 {
+		t.Errorf("%v", n)
 	}
 }
 
@@ -88,7 +130,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	r := NewReplay(limit)
 	taken := 0
 	for i := range 1_000_000 {
-		if r.First(replayJKT, strconv.Itoa(i), now.Add(time.Minute), now) == nil {
+		if r.First(strconv.Itoa(i%1000), strconv.Itoa(i), now.Add(time.Minute), now) == nil {
 			taken++
 		}
 	}

@@ -2,8 +2,8 @@ package grant
 
 import (
 	"context"
-	"errors"
 
+	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/internal/token"
 )
@@ -24,14 +24,16 @@ func (s *Service) credentials(ctx context.Context, c *call) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	live, err := s.DB.ClientLive(ctx, c.client.ID)
+	state, err := s.DB.ClientState(ctx, c.client.ID)
 	if err != nil {
 		return nil, oauth.Unavailable(err)
 	}
-	if !live {
-		return nil, oauth.E(oauth.InvalidClient, "This client is disabled.").Because(errDisabled)
+	switch state {
+	case domain.ClientLive:
+	case domain.ClientDisabled:
+		return nil, oauth.E(oauth.InvalidClient, "This client is disabled.")
+	default: // this node has yet to hear of it
+		return nil, oauth.UnknownClient(domain.ErrUndeclared)
 	}
 	return respond(minted, scope), nil
 }
-
-var errDisabled = errors.New("the client is disabled or no longer declared")

@@ -48,6 +48,15 @@ func (o offer) may(audience string) bool {
 	return audience == o.issuer || o.resource(audience) != nil
 }
 
+// audiences lists all the client may ask tokens for.
+func (o offer) audiences() []string {
+	list := []string{o.issuer}
+	for _, r := range o.resources {
+		list = append(list, r.Audience)
+	}
+	return list
+}
+
 func (o offer) resource(audience string) *domain.Resource {
 	for _, r := range o.resources {
 		if r.Audience == audience {

@@ -10,14 +10,24 @@ import (
 
 // refresh rotates a session's refresh token (DESIGN section 3) and mints an access token within what was granted. It
 // mints after the commit: if that fails, a retry returns the same successor.
+//
+// A refusal must not follow the commit: the phone would keep token n while the row is at n+1. A bound session forgives
+// that until it expires, but a bearer session only for its grace, so a resource lost from the configuration over night
+// (in a browser: for a minute) would sign out everybody who tried meanwhile. So scope and audience are judged before
+// the token is spent, by what the client may have at the start of the request. A refresh that names neither can fail
+// only for its default audience, and that is a condition of the rotation itself: it costs no statement of its own. One
+// that names any reads the session first (forewarn).
 func (s *Service) refresh(ctx context.Context, c *call) (*Response, error) {
 	if c.RefreshToken == "" {
 		return nil, oauth.E(oauth.InvalidRequest, "refresh_token is missing.")
 	}
-	if err := s.forewarn(ctx, c); err != nil {
+	may, presented := s.offer(c.client), session.Presented{Client: c.client, Token: c.RefreshToken, JKT: c.jkt()}
+	if c.Scope == "" && len(c.Resource) == 0 {
+		presented.Audiences = may.audiences()
+	} else if err := s.forewarn(ctx, c, may, presented); err != nil {
 		return nil, err
 	}
-	rotated, err := s.Sessions.Rotate(ctx, session.Presented{Client: c.client, Token: c.RefreshToken, JKT: c.jkt()})
+	rotated, err := s.Sessions.Rotate(ctx, presented)
 	if err != nil {
 		return nil, err
 	}
@@ -25,7 +35,7 @@ func (s *Service) refresh(ctx context.Context, c *call) (*Response, error) {
 	if ses.Tier == domain.TierStable && !c.client.Confidential() {
 		return nil, errUnguarded
 	}
-	audience, scope, err := s.offer(c.client).narrow(ses.Scope, ses.Resources, c.Scope, c.Resource)
+	audience, scope, err := may.narrow(ses.Scope, ses.Resources, c.Scope, c.Resource)
 	if err != nil {
 		return nil, err
 	}
@@ -38,19 +48,14 @@ func (s *Service) refresh(ctx context.Context, c *call) (*Response, error) {
 }
 
 // forewarn judges scope and resource of a refresh that names any before its token is spent: what was granted never
-// changes, so reading it first races with nothing. Whoever could not rotate anyway is left to Rotate's verdict.
-func (s *Service) forewarn(ctx context.Context, c *call) error {
-	if c.Scope == "" && len(c.Resource) == 0 {
-		return nil
-	}
-	view, ok, err := s.Sessions.Authentic(ctx, c.RefreshToken)
-	if err != nil {
+// changes, so reading it first races with nothing. It does so for a token that would be answered and for no other: a
+// replaced one has to reach Rotate, whatever else is wrong with the request, or its thief would go unnoticed.
+func (s *Service) forewarn(ctx context.Context, c *call, may offer, p session.Presented) error {
+	view, ok, err := s.Sessions.Judge(ctx, p)
+	if err != nil || !ok {
 		return err
 	}
-	if !ok || view.ClientID != c.client.ID || !view.Live(c.now) || (view.Tier == domain.TierBound && view.JKT != c.jkt()) {
-		return nil
-	}
-	_, _, err = s.offer(c.client).narrow(view.Scope, view.Resources, c.Scope, c.Resource)
+	_, _, err = may.narrow(view.Scope, view.Resources, c.Scope, c.Resource)
 	return err
 }
 

@@ -30,10 +30,10 @@ func (p *place) crossOrigin(x *exchange, r *http.Request) bool {
 		return false
 	}
 	if !allowed {
-		OAuthError(x, r, &StatusError{
+		p.refuse(x, r, &StatusError{
 			Status: http.StatusForbidden,
 			Err:    oauth.E(oauth.InvalidRequest, "This origin is not registered. Add it to the origins of a browser client."),
-		}, false)
+		})
 		return true
 	}
 	h.Set("Access-Control-Allow-Methods", strings.TrimSuffix(p.allow, ", "+http.MethodOptions))

@@ -50,11 +50,11 @@ func (x *exchange) finish(r *http.Request) {
 	if x.status == 0 {
 		x.status = http.StatusOK // what net/http sends for a handler that wrote nothing
 	}
-	took := time.Since(x.began)
+	took, said := time.Since(x.began), x.event.Attrs()
 	if x.place.Observe != nil {
-		x.place.Observe(x.place.pattern, x.status, took)
+		x.place.Observe(x.place.pattern, x.status, took, said)
 	}
-	x.log(r, took)
+	x.log(r, took, said)
 	if cut {
 		panic(http.ErrAbortHandler)
 	}
@@ -71,7 +71,7 @@ func (x *exchange) caught(r *http.Request, caught any) (cut bool) {
 	event.Add(r.Context(), "stack", string(debug.Stack()))
 	cut = x.status != 0
 	if !cut {
-		OAuthError(x, r, oauth.AsError(errPanic), false)
+		x.place.refuse(x, r, oauth.AsError(errPanic))
 	}
 	x.status = http.StatusInternalServerError
 	return cut
@@ -79,8 +79,7 @@ func (x *exchange) caught(r *http.Request, caught any) (cut bool) {
 
 var errPanic = errors.New("panic")
 
-func (x *exchange) log(r *http.Request, took time.Duration) {
-	added := x.event.Attrs()
+func (x *exchange) log(r *http.Request, took time.Duration, added []slog.Attr) {
 	level := levelOf(x.status, added)
 	// The deadline must not keep the event from being written.
 	ctx := context.WithoutCancel(r.Context())

@@ -153,6 +153,84 @@ func TestBodiesOverTheCapAre413(t *testing.T) { // DS01
 	}
 }
 
+// DS: bodies are read before their requests are counted, so their memory has a bound of its own. Small ones are under it.
+func TestBodiesTogetherAreBounded(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	srv := httptest.NewServer(httpd.Handler(httpd.Options{BodyRoom: 16 << 10}, []httpd.Route{
+		{Method: "POST", Path: "/hold", Handler: func(http.ResponseWriter, *http.Request) {
+			entered <- struct{}{}
+			<-release
+		}},
+		{Method: "POST", Path: "/length", Handler: func(w http.ResponseWriter, r *http.Request) {
+			b, err := io.ReadAll(r.Body)
+			if err != nil {
+				t.Error(err)
+			}
+			httpd.WriteJSON(w, r, http.StatusOK, len(b))
+		}},
+	}))
+	defer srv.Close()
+	var wg sync.WaitGroup
+	wg.Go(func() { do(t, "POST", srv.URL+"/hold", strings.Repeat("x", 20<<10)) })
+	<-entered
+
+	refused := do(t, "POST", srv.URL+"/length", strings.Repeat("x", 20<<10))
+	if refused.StatusCode != 503 || refused.json(t)["error"] != "temporarily_unavailable" || refused.Header.Get("Retry-After") != "1" {
+		t.Errorf("%d %s", refused.StatusCode, refused.body)
+	}
+	if a := do(t, "POST", srv.URL+"/length", strings.Repeat("x", 8<<10)); a.StatusCode != 200 || a.body != "8192" {
+		t.Errorf("a small body: %d %s", a.StatusCode, a.body)
+	}
+	close(release)
+	wg.Wait()
+	for range 3 {
+		if a := do(t, "POST", srv.URL+"/length", strings.Repeat("x", 20<<10)); a.StatusCode != 200 || a.body != "20480" {
+			t.Errorf("after the first one was answered: %d %s", a.StatusCode, a.body)
+		}
+	}
+}
+
+// DESIGN section 7: an API that writes problem+json gets it from the middleware too.
+func TestErrorsOfTheMiddlewareLookLikeThoseOfTheAPI(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	routes := []httpd.Route{
+		{Method: "GET", Path: "/api/v1/panic", Handler: func(http.ResponseWriter, *http.Request) { panic("a defect") }},
+		{Method: "POST", Path: "/api/v1", Handler: func(http.ResponseWriter, *http.Request) {}},
+		{Method: "POST", Path: "/token", Handler: func(http.ResponseWriter, *http.Request) {}},
+		{Method: "GET", Path: "/api/v1/hold", Handler: func(http.ResponseWriter, *http.Request) {
+			entered <- struct{}{}
+			<-release
+		}},
+	}
+	srv := httptest.NewServer(httpd.Handler(httpd.Options{Problems: []string{"/api/v1"}, MaxBody: 10, InFlight: 1}, routes))
+	defer srv.Close()
+	check := func(name string, a answer, status int, mediaType string) {
+		t.Helper()
+		if got := a.Header.Get("Content-Type"); a.StatusCode != status || got != mediaType {
+			t.Errorf("%s: %d %s, want %d %s", name, a.StatusCode, got, status, mediaType)
+		}
+		if said := a.json(t)["status"]; (said == float64(status)) != (mediaType == "application/problem+json") {
+			t.Errorf("%s: %s", name, a.body)
+		}
+	}
+	const problem, plain = "application/problem+json", "application/json"
+	check("404", do(t, "GET", srv.URL+"/api/v1/nowhere", ""), 404, problem)
+	check("404 of another spelling", do(t, "GET", srv.URL+"/api/v1//panic", ""), 404, problem)
+	check("405", do(t, "GET", srv.URL+"/api/v1", ""), 405, problem)
+	check("413", do(t, "POST", srv.URL+"/api/v1", "more than ten bytes"), 413, problem)
+	check("500", do(t, "GET", srv.URL+"/api/v1/panic", ""), 500, problem)
+	check("404 elsewhere", do(t, "GET", srv.URL+"/api/v11", ""), 404, plain)
+	check("405 elsewhere", do(t, "GET", srv.URL+"/token", ""), 405, plain)
+
+	var wg sync.WaitGroup
+	wg.Go(func() { do(t, "GET", srv.URL+"/api/v1/hold", "") })
+	<-entered
+	check("503", do(t, "POST", srv.URL+"/api/v1", ""), 503, problem)
+	check("503 elsewhere", do(t, "POST", srv.URL+"/token", ""), 503, plain)
+	close(release)
+	wg.Wait()
+}
+
 func TestBeyondTheInFlightCapRequestsWaitShortlyThen503(t *testing.T) {
 	entered, release := make(chan struct{}), make(chan struct{})
 	srv := httptest.NewServer(httpd.Handler(httpd.Options{InFlight: 1}, []httpd.Route{

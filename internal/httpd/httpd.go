@@ -5,6 +5,7 @@ package httpd
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -25,17 +26,22 @@ type Route struct {
 	DPoP    bool // every answer, errors too, carries a fresh DPoP-Nonce
 }
 
+// Observe is told of every answer, for metrics; said is what the rules added to the request's event.
+type Observe func(route string, status int, took time.Duration, said []slog.Attr)
+
 // Options of the middleware.
 type Options struct {
 	Log            *slog.Logger
-	Observe        func(route string, status int, took time.Duration) // metrics
-	Host           string                                             // only this Host is answered in dev mode; "" answers any
-	MaxBody        int64                                              // zero: 64 KiB
-	Deadline       time.Duration                                      // zero: 10 s
-	InFlight       int                                                // zero: 512; beyond it requests wait at most 100 ms, then 503; negative lifts
-	Origin         func(origin string) bool                           // for CORS routes
-	DPoPNonce      func() string                                      // minted for every answer of a DPoP route
-	TrustedProxies []string                                           // CIDRs whose X-Forwarded-For is believed
+	Observe        Observe
+	Host           string                   // only this Host is answered in dev mode; "" answers any
+	MaxBody        int64                    // zero: 64 KiB
+	BodyRoom       int64                    // what bodies may take together, see bodyRoom; zero: 32 MiB; beyond it 503
+	Deadline       time.Duration            // zero: 10 s
+	InFlight       int                      // zero: 512; beyond it requests wait at most 100 ms, then 503; negative lifts
+	Origin         func(origin string) bool // for CORS routes
+	DPoPNonce      func() string            // minted for every answer of a DPoP route
+	TrustedProxies []string                 // CIDRs whose X-Forwarded-For is believed
+	Problems       []string                 // APIs, as /admin/v1, below which the middleware's errors are problem+json
 }
 
 // Handler builds one listener's handler from the doors' tables. Wrong methods are 405 with Allow, unknown paths 404.
@@ -44,6 +50,7 @@ type Options struct {
 func Handler(o Options, tables ...[]Route) http.Handler {
 	l := &listener{Options: o.withDefaults(), mux: http.NewServeMux()}
 	l.gate = newGate(l.InFlight)
+	l.bodies.left.Store(l.BodyRoom)
 	for _, cidr := range o.TrustedProxies {
 		l.proxies = append(l.proxies, netip.MustParsePrefix(cidr))
 	}
@@ -74,6 +81,9 @@ func (o Options) withDefaults() Options {
 	if o.MaxBody == 0 {
 		o.MaxBody = 64 << 10
 	}
+	if o.BodyRoom == 0 {
+		o.BodyRoom = 32 << 20
+	}
 	if o.Deadline == 0 {
 		o.Deadline = 10 * time.Second
 	}
@@ -88,6 +98,7 @@ type listener struct {
 	Options
 	mux     *http.ServeMux
 	gate    *gate
+	bodies  bodyRoom
 	proxies []netip.Prefix
 	nowhere *place
 }
@@ -166,12 +177,12 @@ func (p *place) answer(x *exchange, r *http.Request) {
 	p.setHeaders(x)
 	// 2. in dev mode only our own name is answered: a page that rebinds its DNS name to us sends another Host
 	if p.Host != "" && !strings.EqualFold(r.Host, p.Host) {
-		OAuthError(x, r, refuse(http.StatusMisdirectedRequest, "This server answers only to "+p.Host+"."), false)
+		p.refuse(x, r, refuse(http.StatusMisdirectedRequest, "This server answers only to "+p.Host+"."))
 		return
 	}
 	// 3. is there such a path; may this origin ask; is there such a method
 	if len(p.routes) == 0 {
-		OAuthError(x, r, refuse(http.StatusNotFound, "There is nothing at this path. The metadata document lists the endpoints."), false)
+		p.refuse(x, r, refuse(http.StatusNotFound, "There is nothing at this path. The metadata document lists the endpoints."))
 		return
 	}
 	if p.cors && p.crossOrigin(x, r) {
@@ -180,26 +191,43 @@ func (p *place) answer(x *exchange, r *http.Request) {
 	route := p.route(r.Method)
 	if route == nil {
 		x.Header()["Allow"] = []string{p.allow}
-		OAuthError(x, r, refuse(http.StatusMethodNotAllowed, "This endpoint takes "+p.allow+"."), false)
+		p.refuse(x, r, refuse(http.StatusMethodNotAllowed, "This endpoint takes "+p.allow+"."))
 		return
 	}
 	// 4. the body, up to its cap and at its sender's pace, which is nobody else's yet
 	if r.ContentLength > p.MaxBody {
-		OAuthError(x, r, errTooLarge, false)
+		p.refuse(x, r, errTooLarge)
 		return
 	}
 	if r.Body != http.NoBody {
 		r.Body = http.MaxBytesReader(x.ResponseWriter, r.Body, p.MaxBody)
-		r.Body = takeBody(r)
+		body := takeBody(r, &p.bodies)
+		defer p.bodies.give(body.source.taken)
+		if errors.Is(body.err, errNoRoom) {
+			p.refuse(x, r, oauth.Unavailable(errNoRoom))
+			return
+		}
+		r.Body = body
 	}
 	// 5. a place among those in flight
 	if !p.gate.enter(r.Context()) {
-		OAuthError(x, r, oauth.Unavailable(errOverload), false)
+		p.refuse(x, r, oauth.Unavailable(errOverload))
 		return
 	}
 	defer p.gate.leave()
 	// 6. the door
 	route.Handler(x, r)
+}
+
+// refuse writes an error of the middleware as the API at that path writes its own (DESIGN section 7).
+func (p *place) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	for _, api := range p.Problems {
+		if rest, ok := strings.CutPrefix(r.URL.Path, api); ok && (rest == "" || rest[0] == '/') {
+			ProblemError(w, r, err)
+			return
+		}
+	}
+	OAuthError(w, r, err, false)
 }
 
 // Header values are shared between answers and never changed in place; a handler that sets its own replaces them.

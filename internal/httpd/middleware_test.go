@@ -1,6 +1,7 @@
 package httpd_test
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -53,9 +54,12 @@ func TestOneEventPerRequest(t *testing.T) {
 		status int
 	}
 	var observed []observation
-	srv, log := serve(t, httpd.Options{Observe: func(route string, status int, took time.Duration) {
+	srv, log := serve(t, httpd.Options{Observe: func(route string, status int, took time.Duration, said []slog.Attr) {
 		if took < 0 {
 			t.Errorf("took %v", took)
+		}
+		if route == "/alarm" && (len(said) != 1 || said[0].Key != "alarm") {
+			t.Errorf("said %v", said)
 		}
 		observed = append(observed, observation{route, status})
 	}})

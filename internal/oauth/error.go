@@ -51,6 +51,15 @@ func Unavailable(cause error) *Error {
 	}
 }
 
+// UnknownClient is the answer to whoever is no client of ours, or fails to show it: one body for all reasons, so that
+// it tells nobody which ids exist.
+func UnknownClient(cause error) *Error {
+	return &Error{
+		Code: InvalidClient, cause: cause,
+		Description: "Client authentication failed: the client is not known, its credentials are wrong, or this is not the method it is registered for.",
+	}
+}
+
 // Because returns a copy of e that carries the cause for the request event.
 func (e *Error) Because(cause error) *Error {
 	c := *e

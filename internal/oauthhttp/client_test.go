@@ -56,6 +56,37 @@ func TestADisabledServiceGetsNothingAnyMore(t *testing.T) { // RT15
 	}
 }
 
+// Another node's file withdrew everything. What this node says before it hears of it is what it says after.
+func TestAWithdrawnClientIsUnknownAtOnce(t *testing.T) { // RT15 rfc6749-5.2-03
+	h := build(t)
+	phone := h.phone(t)
+	in := phone.signIn(t, "app", "pat")
+	form := phone.signInForm(t, "app", "pat")
+	withdrawn, known := &domain.Catalog{Version: 99}, h.catalog.Load()
+	fatal(t, h.db.PutCatalog(context.Background(), domain.Catalog{}))
+	for name, ask := range map[string]func() answer{
+		"refresh":            func() answer { return phone.refresh(t, "app", in["refresh_token"]) },
+		"sign-in":            func() answer { return post(t, h.url+"/token", form, phone.proof(t, "POST", "/token", "")...) },
+		"client credentials": func() answer { return h.service(t, "nightly") },
+	} {
+		h.catalog.Store(known)
+		before := ask()
+		h.catalog.Store(withdrawn)
+		after := ask()
+		if !before.failed(t, 401, "invalid_client") || before.body != after.body ||
+			before.Header.Get("WWW-Authenticate") != after.Header.Get("WWW-Authenticate") {
+			t.Errorf("%s: first %d %s\nthen %d %s", name, before.StatusCode, before.body, after.StatusCode, after.body)
+		}
+	}
+	h.declare(t, declared())
+	if a := phone.refresh(t, "app", in["refresh_token"]); a.StatusCode != 200 {
+		t.Errorf("declared again: %d %s", a.StatusCode, a.body)
+	}
+	if a := post(t, h.url+"/token", form, phone.proof(t, "POST", "/token", "")...); a.StatusCode != 200 {
+		t.Errorf("the sign-in, declared again: %d %s", a.StatusCode, a.body)
+	}
+}
+
 // CA02 CA08 CA09 CA10 rfc6749-2.3.1-01 rfc6749-2.3.1-05 rfc6749-3.2.1-01 rfc6749-5.2-03
 func TestClientsAuthenticateAtTheTokenEndpoint(t *testing.T) {
 	h := build(t)
@@ -154,5 +185,24 @@ func TestChallenges(t *testing.T) {
 				t.Errorf("%d %s", a.StatusCode, a.body)
 			}
 		})
+	}
+}
+
+// RT15: no person is sent through a provider's pages for a sign-in that will be refused.
+func TestAClientThatCannotSignInGetsNoChallenge(t *testing.T) {
+	h := build(t)
+	ask := func() answer { return post(t, h.url+"/challenge", []string{"client_id", "app"}) }
+	change := domain.Event{At: h.db.Now(), Action: "client.disable"}
+	fatal(t, h.db.SetClientDisabled(t.Context(), "app", true, change))
+	if a := ask(); !a.failed(t, 401, "invalid_client") || !strings.Contains(a.body, "disabled") || strings.Contains(a.body, "nonce") {
+		t.Errorf("disabled: %d %s", a.StatusCode, a.body)
+	}
+	fatal(t, h.db.SetClientDisabled(t.Context(), "app", false, change))
+	if a := ask(); a.StatusCode != 200 {
+		t.Errorf("enabled again: %d %s", a.StatusCode, a.body)
+	}
+	fatal(t, h.db.PutCatalog(t.Context(), domain.Catalog{}))
+	if a := ask(); !a.failed(t, 401, "invalid_client") || strings.Contains(a.body, "disabled") {
+		t.Errorf("withdrawn: %d %s", a.StatusCode, a.body)
 	}
 }

@@ -26,6 +26,7 @@ func TestWhoMayIntrospect(t *testing.T) {
 		error   string
 	}{
 		{"nobody", form, nil, 401, "invalid_client"},
+		{"a resource without its secret", append([]string{"client_id", "todo-api"}, form...), nil, 401, "invalid_client"},
 		{"a wrong secret", form, basic("todo-api", "wrong"), 401, "invalid_client"},
 		{"an unknown resource", form, basic("nobody", secret), 401, "invalid_client"},
 		{"a client", form, basic("nightly", secret), 401, "invalid_client"},
@@ -38,6 +39,9 @@ func TestWhoMayIntrospect(t *testing.T) {
 			if !a.failed(t, c.status, c.error) || strings.Contains(a.body, "active") ||
 				c.status == 401 && a.Header.Get("WWW-Authenticate") != `Basic realm="countersign"` {
 				t.Errorf("%d %v %s", a.StatusCode, a.Header, a.body)
+			}
+			if missing := c.headers == nil && !slices.Contains(c.form, "client_secret"); missing != strings.Contains(a.body, "HTTP Basic") {
+				t.Errorf("a developer is not told what is missing: %s", a.body)
 			}
 		})
 	}

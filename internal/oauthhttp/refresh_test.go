@@ -2,8 +2,10 @@ package oauthhttp_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/standin"
 )
 
 // RT10 RT11 rfc6749-5.2-04 rfc6749-6-03 rfc6749-6-04 rfc9449-5-03 rfc9449-5-04 rfc9700-2.2.2-01
@@ -80,6 +82,82 @@ func TestAStableTokenIsWorthNothingWithoutTheClientsAuthentication(t *testing.T)
 	}
 	h.declare(t, declared()) // it was a slip
 	if a := post(t, h.url+"/token", form, basic("web", secret)...); a.StatusCode != 200 {
+		t.Errorf("mended: %d %s", a.StatusCode, a.body)
+	}
+}
+
+// A resource that was lost from the configuration for a day signs nobody out: what cannot be answered spends nothing.
+func TestARefreshThatCannotBeAnsweredSpendsNothing(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		key    bool
+		more   []string
+		remedy []string // what would be answered meanwhile
+	}{
+		{"bearer", false, nil, []string{"resource", notesAPI}},
+		{"bearer, with a scope", false, []string{"scope", "todos.read"}, []string{"scope", "notes.read"}},
+		{"bearer, with a resource", false, []string{"resource", todoAPI}, nil},
+		{"bound", true, nil, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := build(t)
+			phone := h.bearerPhone()
+			if tt.key {
+				phone = h.phone(t)
+			}
+			token := phone.signIn(t, "app", "pat", "scope", "openid offline_access todos.read notes.read",
+				"resource", todoAPI, "resource", notesAPI)["refresh_token"]
+			shrunk := declared()
+			shrunk.Clients[0].Resources = []string{"notes-api"}
+			h.declare(t, shrunk)
+			for range 2 {
+				if a := phone.refresh(t, "app", token, tt.more...); !a.failed(t, 400, "invalid_target") {
+					t.Fatalf("%d %s", a.StatusCode, a.body)
+				}
+				if !tt.key {
+					h.ahead.Add(int64(25 * time.Hour)) // past the grace of a retry
+				}
+			}
+			if len(tt.remedy) > 0 {
+				a := phone.refresh(t, "app", token, tt.remedy...)
+				if a.StatusCode != 200 || claims(t, a.json(t)["access_token"])["aud"] != notesAPI {
+					t.Fatalf("what is left of the grant: %d %s", a.StatusCode, a.body)
+				}
+				token = a.json(t)["refresh_token"]
+			}
+			h.declare(t, declared()) // it was a slip
+			a := phone.refresh(t, "app", token)
+			if a.StatusCode != 200 || claims(t, a.json(t)["access_token"])["aud"] != todoAPI {
+				t.Errorf("mended: %d %s", a.StatusCode, a.body)
+			}
+		})
+	}
+}
+
+// A phone whose answer was lost before the slip keeps its retry, and no retry meanwhile is counted as a late one.
+func TestARetryThatCannotBeAnsweredCountsForNothing(t *testing.T) {
+	h := build(t)
+	phone := h.bearerPhone()
+	token := phone.signIn(t, "app", "pat", "scope", "openid offline_access todos.read")["refresh_token"]
+	successor := phone.refresh(t, "app", token).json(t)["refresh_token"]
+	shrunk := declared()
+	shrunk.Clients[0].Resources = nil
+	h.declare(t, shrunk)
+	h.ahead.Add(int64(time.Hour))
+	for range 3 {
+		if a := phone.refresh(t, "app", token); !a.failed(t, 400, "invalid_target") {
+			t.Fatalf("%d %s", a.StatusCode, a.body)
+		}
+	}
+	account, err := h.db.AccountByIdentity(t.Context(), standin.GoogleIssuer, "pat")
+	fatal(t, err)
+	list, err := h.db.AccountSessions(t.Context(), account.ID, true)
+	fatal(t, err)
+	if len(list) != 1 || list[0].Refresh.LateStreak != 0 {
+		t.Errorf("%+v", list)
+	}
+	h.declare(t, declared())
+	if a := phone.refresh(t, "app", token); a.StatusCode != 200 || a.json(t)["refresh_token"] != successor {
 		t.Errorf("mended: %d %s", a.StatusCode, a.body)
 	}
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/httpd"
-	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/internal/signin"
 )
 
@@ -56,8 +55,8 @@ func (d *Door) challenge(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, err)
 		return
 	}
-	if len(client.Providers) == 0 {
-		refuse(w, r, oauth.E(oauth.UnauthorizedClient, "This client lists no providers, so there is nothing to sign in with."))
+	if err := d.SignIn.Usable(r.Context(), client); err != nil {
+		refuse(w, r, err)
 		return
 	}
 	purpose := signin.Purpose(form.Get("purpose"))

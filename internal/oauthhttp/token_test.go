@@ -215,6 +215,7 @@ func TestWhileTheDatabaseIsDownEveryAnswerIs503(t *testing.T) {
 		"refresh":            func() answer { return phone.refresh(t, "app", in["refresh_token"]) },
 		"narrowed refresh":   func() answer { return phone.refresh(t, "app", in["refresh_token"], "scope", "openid") },
 		"sign-in":            func() answer { return post(t, h.url+"/token", form, proof("/token")...) },
+		"challenge":          func() answer { return post(t, h.url+"/challenge", []string{"client_id", "app"}) },
 		"client_credentials": func() answer { return h.service(t, "nightly") },
 		"introspection":      func() answer { return h.introspect(t, "todo-api", in["access_token"]) },
 		"IR05 revocation":    func() answer { return h.revoke(t, "app", in["refresh_token"]) },

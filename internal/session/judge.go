@@ -31,6 +31,7 @@ const (
 	otherClient                     // it was not issued to this client
 	proofMissing                    // a bound session wants a proof
 	otherKey                        // a bound session wants its own key
+	undeclared                      // nobody declares its client any more
 	notLive                         // ended, expired, or what it hangs on is not live
 	counterAhead                    // n > c
 	current                         // n = c
@@ -43,11 +44,14 @@ const (
 
 var verdictNames = map[verdict]string{
 	wrongSecret: "wrong_secret", otherClient: "other_client", proofMissing: "proof_missing", otherKey: "other_key",
-	notLive: "not_live", counterAhead: "counter_ahead", current: "current", retry: "retry", lateRetry: "late_retry",
+	undeclared: "client_undeclared", notLive: "not_live", counterAhead: "counter_ahead", current: "current", retry: "retry", lateRetry: "late_retry",
 	retryTooLate: "retry_too_late", overtaken: "overtaken", reused: "reused",
 }
 
 func (v verdict) String() string { return verdictNames[v] }
+
+// answered tells whether the table answers with a token.
+func (v verdict) answered() bool { return v == current || v == retry || v == lateRetry }
 
 // judge says which row of the state table the use of a token falls under, given the session as one read found it.
 // grace is how long the client's bearer parents are answered. It changes nothing and asks nobody.
@@ -61,6 +65,8 @@ func judge(v *domain.SessionView, p presented, now time.Time, grace time.Duratio
 		return proofMissing
 	case v.Tier == domain.TierBound && p.jkt != v.JKT:
 		return otherKey
+	case v.ClientState == domain.ClientUndeclared:
+		return undeclared
 	case !v.Live(now):
 		return notLive
 	}

@@ -33,7 +33,7 @@ func atCounter7(tier domain.Tier) *situation {
 			},
 		},
 		AccountState: domain.AccountActive,
-		ClientLive:   true,
+		ClientState:  domain.ClientLive,
 	}
 	s.use = presented{counter: 7, secretHash: [32]byte{1}, clientID: "app"}
 	if tier == domain.TierBound {
@@ -74,7 +74,13 @@ func TestEveryRowOfTheStateTable(t *testing.T) {
 		{"RT15: ended", bound, func(s *situation) { s.row.State = domain.SessionEnded }, notLive},
 		{"RT15: account disabled", bound, func(s *situation) { s.row.AccountState = domain.AccountDisabled }, notLive},
 		{"RT15: account in no known state", bound, func(s *situation) { s.row.AccountState = 0 }, notLive},
-		{"RT15: client not live", bound, func(s *situation) { s.row.ClientLive = false }, notLive},
+		{"RT15: client disabled", bound, func(s *situation) { s.row.ClientState = domain.ClientDisabled }, notLive},
+		{"RT15: client in no known state", bound, func(s *situation) { s.row.ClientState = 9 }, notLive},
+		{"RT15: client no longer declared", bound, func(s *situation) { s.row.ClientState = domain.ClientUndeclared }, undeclared},
+		{"RT15: client no longer declared, a retry", bound, func(s *situation) { s.row.ClientState = domain.ClientUndeclared; s.present(6) }, undeclared},
+		{"RT15: client no longer declared, an old token ends nothing", bearer, func(s *situation) { s.row.ClientState = domain.ClientUndeclared; s.present(2) }, undeclared},
+		{"RT15: client no longer declared, session ended: as a node that knows it says", bearer, func(s *situation) { s.row.ClientState = domain.ClientUndeclared; s.row.State = domain.SessionEnded }, undeclared},
+		{"RT10: client undeclared, presented by another", bearer, func(s *situation) { s.row.ClientState = domain.ClientUndeclared; s.use.clientID = "other" }, otherClient},
 		{"RT14: idle", bound, func(s *situation) { s.row.IdleExpiresAt = s.now }, notLive},
 		{"RT14: absolute", bearer, func(s *situation) { s.row.AbsoluteExpiresAt = s.now }, notLive},
 		{"an old token of an ended session ends nothing again", bearer, func(s *situation) { s.row.State = domain.SessionEnded; s.present(2) }, notLive},

@@ -19,6 +19,11 @@ var (
 	errProofMissing = oauth.E(oauth.InvalidDPoPProof, "The session is bound to a DPoP key. Send a DPoP proof made with the key it was started with.")
 )
 
+// errNoAudience: the resource the session was signed in for was taken from the client since. It may be a slip in the
+// configuration, so the token is not spent and nobody is signed out.
+var errNoAudience = oauth.E(oauth.InvalidTarget,
+	"The resource this session was signed in for is no longer one this client may ask tokens for. Name another one that was granted, or keep the token and retry later.")
+
 // errOvertaken answers a request that the network delivered after the next one had been answered.
 func errOvertaken() *oauth.Error {
 	e := oauth.E(oauth.TemporarilyUnavailable, "A newer refresh overtook this one. Retry with the newest refresh token you have stored.")

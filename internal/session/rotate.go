@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/countersign/countersign/internal/domain"
@@ -18,6 +19,9 @@ type Presented struct {
 	Client *domain.Client // authenticated
 	Token  string
 	JKT    string // of the verified proof; "" without one
+	// Audiences are those the answer may be for. A session whose default audience is another is refused with
+	// invalid_target and its token is not spent. Empty: the caller has looked before (Judge).
+	Audiences []string
 }
 
 // Rotated is what the session is after a 200, as far as an answer needs it (store.RotationResult).
@@ -42,7 +46,7 @@ func (s *Service) Rotate(ctx context.Context, p Presented) (*Rotated, error) {
 	case err != nil:
 		return nil, oauth.Unavailable(err)
 	case !ok:
-		event.Add(ctx, "rotation", "forged")
+		event.Add(ctx, "rotation", s.notOurs(p.Token))
 		return nil, errNotValid
 	}
 	event.Add(ctx, "session", h.session)
@@ -65,7 +69,11 @@ func (s *Service) Rotate(ctx context.Context, p Presented) (*Rotated, error) {
 			event.Add(ctx, "rotation", "unknown_session")
 			return nil, errNotValid
 		}
-		v := judge(&found.View, u.presented(), u.now, p.Client.Lifetimes(found.View.Tier).Grace)
+		v := u.judge(&found.View)
+		if v.answered() && !u.answerable(&found.View) {
+			event.Add(ctx, "rotation", "no_audience")
+			return nil, errNoAudience
+		}
 		if v != current {
 			event.Add(ctx, "rotation", v.String())
 			return s.answer(ctx, u, found.View, v)
@@ -86,6 +94,37 @@ func (u use) presented() presented {
 	return presented{counter: u.handle.counter, secretHash: u.handle.secretHash(), clientID: u.Client.ID, jkt: u.JKT}
 }
 
+// judge says which row of the state table the use falls under.
+func (u use) judge(v *domain.SessionView) verdict {
+	return judge(v, u.presented(), u.now, u.Client.Lifetimes(v.Tier).Grace)
+}
+
+// answerable is the twin of the condition in the UPDATE.
+func (u use) answerable(v *domain.SessionView) bool {
+	return len(u.Audiences) == 0 || len(v.Resources) > 0 && slices.Contains(u.Audiences, v.Resources[0])
+}
+
+// Judge reads the session of a token that Rotate would answer with 200, as of now, and changes nothing. ok is false for
+// every other token: its verdict, and what follows from it, is Rotate's.
+func (s *Service) Judge(ctx context.Context, p Presented) (v *domain.SessionView, ok bool, err error) {
+	h, ok, err := s.read(ctx, p.Token)
+	if err != nil {
+		return nil, false, oauth.Unavailable(err)
+	}
+	if !ok {
+		return nil, false, nil
+	}
+	v, err = s.DB.Session(ctx, h.session)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, false, nil
+	case err != nil:
+		return nil, false, oauth.Unavailable(fmt.Errorf("read session: %w", err))
+	}
+	u := use{Presented: p, handle: h, now: s.DB.Now()}
+	return v, u.judge(v).answered(), nil
+}
+
 func (s *Service) advance(ctx context.Context, u use) (store.RotationResult, error) {
 	return s.DB.RotateRefresh(ctx, store.Rotation{
 		Now:        u.now,
@@ -96,6 +135,7 @@ func (s *Service) advance(ctx context.Context, u use) (store.RotationResult, err
 		JKT:        u.JKT,
 		KeyID:      u.mintWith,
 		Format:     format1,
+		Audiences:  u.Audiences,
 	})
 }
 
@@ -135,6 +175,10 @@ func (s *Service) answer(ctx context.Context, u use, v domain.SessionView, as ve
 	case otherKey:
 		event.Add(ctx, "security", "refresh.key_mismatch")
 		return nil, errOtherKey
+	case undeclared:
+		// This node has yet to hear of it. From then on clientauth refuses the client with these very words: it is
+		// unknown, which may be a slip in a file, and signs nobody out (DESIGN section 1).
+		return nil, oauth.UnknownClient(domain.ErrUndeclared)
 	}
 	return nil, errOver
 }
@@ -202,4 +246,14 @@ func (s *Service) read(ctx context.Context, text string) (h handle, ok bool, err
 		return handle{}, false, err
 	}
 	return h, h.authentic(key, mac), nil
+}
+
+// notOurs tells for the log why read refused: a whole token that names a key nobody has may be honest, if the row of
+// the key was lost with a restored backup. Anybody can write one, so the answer is the same (DESIGN section 3).
+func (s *Service) notOurs(text string) string {
+	h, _, whole := parse(text)
+	if _, known := s.Keys.Key(h.keyID, keyring.RefreshMAC); whole && !known {
+		return "unknown_key"
+	}
+	return "forged"
 }

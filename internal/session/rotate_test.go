@@ -254,6 +254,60 @@ func TestWhatASessionHangsOnMustLive(t *testing.T) {
 	})
 }
 
+// RT15: a file on another node withdrew the client, and this node's catalog has yet to hear of it. The refresh is refused
+// as clientauth refuses an unknown client, and the person is still signed in when the file is mended.
+func TestAnUndeclaredClientSignsNobodyOut(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		declare := func(clients ...domain.Client) {
+			t.Helper()
+			if err := h.db.PutCatalog(t.Context(), domain.Catalog{Clients: clients}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		a, b := h.signIn(t, phone, phoneKey), h.signIn(t, phone, "")
+		w := h.signIn(t, web, "")
+		disable := func(disabled bool) {
+			t.Helper()
+			if err := h.db.SetClientDisabled(t.Context(), phone.ID, disabled, domain.Event{At: h.db.Now()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		refused := func() {
+			t.Helper()
+			for _, a := range []*signedIn{a, b, w} {
+				a.untouched(t, func() {
+					_, err := a.use(a.token)
+					wantCode(t, err, oauth.InvalidClient)
+					if e := oauth.AsError(err); e.Description != oauth.UnknownClient(nil).Description {
+						t.Errorf("it can be told from an unknown client: %q", e.Description)
+					}
+				})
+			}
+		}
+		grandparent := b.token
+		for range 2 {
+			a.refresh(t)
+			b.refresh(t)
+		}
+		h.clock.step(time.Hour)
+		declare()
+		refused()
+		b.untouched(t, func() { // not even reuse is judged
+			_, err := b.use(grandparent)
+			wantCode(t, err, oauth.InvalidClient)
+		})
+		disable(true)
+		refused()
+		declare(*phone, *browser, *web)
+		_, err := a.use(a.token)
+		wantCode(t, err, oauth.InvalidGrant) // disabled, and declared: an operator's decision
+		disable(false)
+		a.refresh(t)
+		b.refresh(t)
+		w.refresh(t)
+	})
+}
+
 // RT17, RT20
 func TestARetryIsAnsweredAcrossRestartsAndKeys(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {

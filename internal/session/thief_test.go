@@ -200,6 +200,30 @@ func TestForgedTokensCostNoQuery(t *testing.T) {
 	})
 }
 
+// RT09: the answers are one, but an operator who restored a backup must see that a key is missing (docs/operations.md).
+func TestTheLogTellsALostKeyFromAForgery(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		a := h.signIn(t, phone, phoneKey)
+		lost, mac, _ := parse(a.token)
+		lost.keyID += 4
+		damaged := []byte(a.token)
+		damaged[len(damaged)-1] ^= 1
+		own, _, _ := parse(a.token)
+		for token, want := range map[string]string{
+			string(lost.mint(mac[:])): "unknown_key", string(own.mint(mac[:])): "forged", string(damaged): "forged", "": "forged",
+		} {
+			ev := &event.Event{}
+			a.untouched(t, func() {
+				_, err := h.s.Rotate(event.With(t.Context(), ev), a.presents(token))
+				wantCode(t, err, oauth.InvalidGrant)
+			})
+			if !hasField(ev, "rotation", want) {
+				t.Errorf("%q: the event says %v, want %s", token, ev.Attrs(), want)
+			}
+		}
+	})
+}
+
 // RT10, RT11, RT12
 func TestATokenInOtherHands(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {

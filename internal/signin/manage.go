@@ -38,7 +38,7 @@ func (s *Service) Link(ctx context.Context, m Manage, e Evidence) (identity *dom
 	}
 	switch verdict {
 	case store.Linked:
-		s.wakeOutbox(outbox)
+		s.wakeOutbox()
 		row.ID = id
 		return &row, true, nil
 	case store.AlreadyLinked:
@@ -54,7 +54,8 @@ func (s *Service) Link(ctx context.Context, m Manage, e Evidence) (identity *dom
 	return nil, false, notLive()
 }
 
-// Unlink removes an identity, never the last.
+// Unlink removes an identity, never the last, and ends the sessions it started but this one: whoever takes a stolen
+// identity off the account means the thief to be gone. What its provider gave us is revoked there.
 func (s *Service) Unlink(ctx context.Context, m Manage, id domain.IdentityID) error {
 	now := s.DB.Now()
 	// Nobody is asked to prove themselves for what cannot be done; the database decides again below.
@@ -68,18 +69,25 @@ func (s *Service) Unlink(ctx context.Context, m Manage, id domain.IdentityID) er
 	if len(mine) == 1 {
 		return lastIdentity()
 	}
-	if err := s.stepUpAlone(ctx, now, m); err != nil {
+	nonces, err := s.stepUp(ctx, now, m)
+	if err != nil {
 		return err
 	}
-	verdict, err := s.DB.UnlinkIdentity(ctx, m.Session.AccountID, id, m.audit(ctx, now))
+	verdict, err := s.DB.UnlinkIdentity(ctx, store.Unlink{
+		Now: now, Nonces: nonces, AccountID: m.Session.AccountID, IdentityID: id, SessionID: m.Session.ID,
+		Revoke: revocation(now), Event: m.audit(ctx, now),
+	})
 	if err != nil {
 		return oauth.Unavailable(err)
 	}
 	switch verdict {
 	case store.Unlinked:
+		s.wakeOutbox()
 		return nil
 	case store.UnlinkLast:
 		return lastIdentity()
+	case store.UnlinkNonceSpent:
+		return proofSpent()
 	}
 	return noIdentity()
 }
@@ -88,6 +96,7 @@ func (s *Service) Unlink(ctx context.Context, m Manage, id domain.IdentityID) er
 // found (SE14); one that is over already is no error.
 func (s *Service) EndSession(ctx context.Context, m Manage, id domain.SessionID) error {
 	now := s.DB.Now()
+	var nonces []store.Nonce
 	if id != m.Session.ID {
 		view, err := s.DB.Session(ctx, id)
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -96,14 +105,19 @@ func (s *Service) EndSession(ctx context.Context, m Manage, id domain.SessionID)
 		if err != nil || view.AccountID != m.Session.AccountID {
 			return noSession()
 		}
-		if err := s.stepUpAlone(ctx, now, m); err != nil {
+		if view.State == domain.SessionEnded {
+			return nil // perhaps by the first try of this very request, whose proof would be spent
+		}
+		if nonces, err = s.stepUp(ctx, now, m); err != nil {
 			return err
 		}
 	}
-	_, err := s.DB.EndAccountSession(ctx, m.Session.AccountID, id, domain.EndedByUser, m.audit(ctx, now))
+	_, err := s.DB.EndAccountSession(ctx, m.Session.AccountID, id, domain.EndedByUser, m.audit(ctx, now), nonces...)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		return noSession()
+	case errors.Is(err, store.ErrNonceSpent):
+		return proofSpent()
 	case err != nil:
 		return oauth.Unavailable(err)
 	}
@@ -113,11 +127,15 @@ func (s *Service) EndSession(ctx context.Context, m Manage, id domain.SessionID)
 // EndOthers ends all sessions of the account but this one.
 func (s *Service) EndOthers(ctx context.Context, m Manage) (int, error) {
 	now := s.DB.Now()
-	if err := s.stepUpAlone(ctx, now, m); err != nil {
+	nonces, err := s.stepUp(ctx, now, m)
+	if err != nil {
 		return 0, err
 	}
-	n, err := s.DB.EndAccountSessions(ctx, m.Session.AccountID, m.Session.ID, domain.EndedByUser, m.audit(ctx, now))
-	if err != nil {
+	n, err := s.DB.EndAccountSessions(ctx, m.Session.AccountID, m.Session.ID, domain.EndedByUser, m.audit(ctx, now), nonces...)
+	switch {
+	case errors.Is(err, store.ErrNonceSpent):
+		return 0, proofSpent()
+	case err != nil:
 		return 0, oauth.Unavailable(err)
 	}
 	return n, nil

@@ -165,6 +165,32 @@ func TestStepUp(t *testing.T) {
 				wantStepUp(t, err)
 			})
 		}
+		t.Run("is asked for once, if the answer to ending a session is lost", func(t *testing.T) {
+			tablet := enter(t, h, h.Google, house.GoogleToken("ada"))
+			m := ada.manage(t)
+			m.Reauth = reauth(t, house.GoogleToken("ada"), signin.PurposeReauth)
+			for range 2 {
+				if err := h.SignIn.EndSession(t.Context(), m, tablet.in.Session.ID); err != nil {
+					t.Fatal(err)
+				}
+			}
+			watch := enter(t, h, h.Google, house.GoogleToken("ada"))
+			wantStepUp(t, h.SignIn.EndSession(t.Context(), m, watch.in.Session.ID))
+		})
+		t.Run("is consumed together with unlinking", func(t *testing.T) {
+			e := ada.evidence(t, h.Corp, house.CorpToken("ada-for-a-day"), signin.PurposeLink)
+			linked, _, err := h.SignIn.Link(t.Context(), ada.fresh(t), e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m := ada.manage(t)
+			m.Reauth = reauth(t, house.GoogleToken("ada"), signin.PurposeReauth)
+			if err := h.SignIn.Unlink(t.Context(), m, linked.ID); err != nil {
+				t.Fatal(err)
+			}
+			_, err = h.SignIn.EndOthers(t.Context(), m)
+			wantStepUp(t, err)
+		})
 		t.Run("is consumed together with a link", func(t *testing.T) {
 			m := ada.manage(t)
 			m.Reauth = reauth(t, house.GoogleToken("ada"), signin.PurposeReauth)

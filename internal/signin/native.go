@@ -31,10 +31,10 @@ func (s *Service) Native(ctx context.Context, r Request) (*Result, error) {
 	by := caller{Client: r.Client, JKT: r.JKT, IP: r.IP}
 	who, err := s.prove(ctx, now, by, r.Evidence, PurposeSignIn)
 	if err != nil {
-		return nil, err
+		return s.outlived(ctx, now, by, r, err)
 	}
 	// 3. The session that would start.
-	start := r.start(who)
+	start := r.start(who.subject.AuthTime)
 	row, refresh, err := s.Sessions.Prepare(now, start)
 	if err != nil {
 		return nil, oauth.Unavailable(err)
@@ -51,23 +51,56 @@ func (s *Service) Native(ctx context.Context, r Request) (*Result, error) {
 	// 5. The verdict.
 	switch done.Verdict {
 	case store.SignedIn:
-		s.wakeOutbox(write.Outbox)
+		if len(write.Outbox) > 0 {
+			s.wakeOutbox()
+		}
 		return &Result{Session: done.Session, Refresh: refresh, NewAccount: done.NewAccount}, nil
 	case store.SignInRepeated:
-		event.Add(ctx, "repeated", true)
-		if refresh, err = s.Sessions.Again(done.Session, done.KeyID, start); err != nil {
-			return nil, oauth.Unavailable(err)
-		}
-		return &Result{Session: done.Session, Refresh: refresh, Repeated: true}, nil
+		return s.again(ctx, done, start)
 	}
 	return nil, s.refuse(ctx, now, by, who, done.Verdict)
 }
 
+// again answers a repeat.
+func (s *Service) again(ctx context.Context, done store.SignInResult, start session.Start) (*Result, error) {
+	event.Add(ctx, "repeated", true)
+	refresh, err := s.Sessions.Again(done.Session, done.KeyID, start)
+	if err != nil {
+		return nil, oauth.Unavailable(err)
+	}
+	return &Result{Session: done.Session, Refresh: refresh, Repeated: true}, nil
+}
+
+// outlived answers a request whose evidence was refused, if it is the repeat of one that was taken within the last 60 s:
+// then the nonce's ten minutes, or the id_token's own time, ended between the two. Everything else, and so also a nonce
+// that was never spent, gets the refusal. What counts is what was consumed: the same key, token bytes and nonce.
+func (s *Service) outlived(ctx context.Context, now time.Time, by caller, r Request, refused error) (*Result, error) {
+	if oauth.AsError(refused).Code != oauth.InvalidRequest || !r.repeatable() {
+		return nil, refused
+	}
+	c, err := s.openNonce(ctx, by, r.Evidence.Nonce, PurposeSignIn)
+	if err != nil {
+		return nil, refused
+	}
+	key, ok := s.Keys.Key(c.keyID, keyring.Fingerprint)
+	if !ok {
+		return nil, oauth.Unavailable(errNoKey)
+	}
+	done, err := s.DB.RepeatedSignIn(ctx, now, store.Nonce{Hash: nonceHash(r.Evidence.Nonce), Fingerprint: r.fingerprint(key)})
+	switch {
+	case err != nil:
+		return nil, oauth.Unavailable(err)
+	case done.Verdict != store.SignInRepeated:
+		return nil, refused
+	}
+	return s.again(ctx, done, r.start(time.Time{}))
+}
+
 // start is what the session needs to know. Its secret is derived only where the request may be repeated.
-func (r *Request) start(who *proven) session.Start {
+func (r *Request) start(authTime time.Time) session.Start {
 	st := session.Start{
 		Client: r.Client, JKT: r.JKT, Scope: r.Scope, Resources: r.Resources,
-		DeviceName: r.DeviceName, AuthTime: who.subject.AuthTime,
+		DeviceName: r.DeviceName, AuthTime: authTime,
 	}
 	if r.repeatable() {
 		st.SubjectToken, st.Nonce = r.Evidence.SubjectToken, r.Evidence.Nonce
@@ -139,6 +172,8 @@ func (s *Service) refuse(ctx context.Context, now time.Time, by caller, who *pro
 		return oauth.E(oauth.InvalidGrant, "This account is disabled. Signing in again will not help; the person has to ask for help.")
 	case store.ClientNotLive:
 		return oauth.E(oauth.InvalidClient, "This client is disabled.")
+	case store.ClientUnknown:
+		return oauth.UnknownClient(domain.ErrUndeclared) // this node has yet to hear of it
 	}
 	return oauth.E(oauth.ServerError, "The sign-in ended in a way this release does not know.")
 }

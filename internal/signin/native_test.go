@@ -181,6 +181,33 @@ func TestDisabledAccountAndClient(t *testing.T) {
 	})
 }
 
+// Another node's file withdrew the client: it is as unknown as clientauth will find it in a second, and nothing is spent.
+func TestAnUndeclaredClientIsUnknown(t *testing.T) {
+	house.OnBothEngines(t, func(t *testing.T, h *house.House) {
+		catalog, err := h.DB.Catalog(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Enter(t, h.Request(t, h.Google, house.GoogleToken("ada"), house.Todo, ""))
+		if err := h.DB.PutCatalog(t.Context(), domain.Catalog{}); err != nil {
+			t.Fatal(err)
+		}
+		known := h.Request(t, h.Google, house.GoogleToken("ada"), house.Todo, "")
+		stranger := h.Request(t, h.Google, house.GoogleToken("eve"), house.Todo, "")
+		for _, r := range []signin.Request{known, stranger} {
+			_, err := h.SignIn.Native(t.Context(), r)
+			wantCode(t, err, oauth.InvalidClient)
+			if e := oauth.AsError(err); e.Description != oauth.UnknownClient(nil).Description {
+				t.Errorf("it can be told from an unknown client: %q", e.Description)
+			}
+		}
+		if err := h.DB.PutCatalog(t.Context(), *catalog); err != nil {
+			t.Fatal(err)
+		}
+		h.Enter(t, known)
+	})
+}
+
 // A fault of ours or of the provider is never a verdict: apps sign people out on those (TK14).
 func TestFaultsAreNoVerdict(t *testing.T) {
 	h := house.OnSQLite(t)

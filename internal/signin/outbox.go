@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,13 +19,18 @@ import (
 // the sign-in and redeemed after it, so that Apple being slow or down keeps nobody from signing in.
 const (
 	kindAppleRedeem = "apple.redeem"
+	kindAppleRevoke = "apple.revoke"
 	appleIssuer     = "https://appleid.apple.com"
 	codeLife        = 5 * time.Minute
+	revokeLife      = 30 * day // a refresh token of Apple's does not expire, but a key that is wrong for a month will stay so
 
 	outboxPoll  = 3 * time.Second
 	outboxLease = 30 * time.Second
 	outboxBatch = 8
 	maxBackoff  = 30 * time.Second
+	maxPatience = time.Hour // between two tries to revoke, which is in no hurry
+
+	day = 24 * time.Hour
 )
 
 // redeem is the payload of an item, sealed.
@@ -57,11 +63,13 @@ func (s *Service) redemption(now time.Time, who *proven, code string, id domain.
 	}}, nil
 }
 
+// revocation is the outbox item of an unlinked identity, for the store to complete: only Apple's have a grant.
+func revocation(now time.Time) store.OutboxItem {
+	return store.OutboxItem{Kind: kindAppleRevoke, CreatedAt: now, ExpiresAt: now.Add(revokeLife)}
+}
+
 // wakeOutbox makes this node look at once; the other nodes find the item by polling.
-func (s *Service) wakeOutbox(items []store.OutboxItem) {
-	if len(items) == 0 {
-		return
-	}
+func (s *Service) wakeOutbox() {
 	s.prepare()
 	select {
 	case s.wake <- struct{}{}:
@@ -69,7 +77,7 @@ func (s *Service) wakeOutbox(items []store.OutboxItem) {
 	}
 }
 
-// RunOutbox redeems Apple codes until ctx ends.
+// RunOutbox redeems Apple's codes, and revokes its refresh tokens, until ctx ends.
 func (s *Service) RunOutbox(ctx context.Context) {
 	s.prepare()
 	poll := time.NewTicker(outboxPoll)
@@ -104,19 +112,31 @@ func (s *Service) drainOutbox(ctx context.Context) {
 // the item comes again. A code can be redeemed once: once Apple is asked, a stop waits for the answer to be kept.
 func (s *Service) settle(stop context.Context, item store.OutboxItem) {
 	now, ctx := s.DB.Now(), context.WithoutCancel(stop)
-	grant, err := s.redeem(ctx, item)
+	grant, err := s.carryOut(ctx, item)
+	next := now.Add(backoff(item))
 	e := domain.Event{At: now, Action: "identity.grant", Actor: "system"}
 	switch {
 	case err == nil:
 		err = s.keep(stop, item.ID, grant, e)
-	case errors.Is(err, upstream.ErrUnavailable) && now.Add(backoff(item.Attempts)).Before(item.ExpiresAt):
-		err = s.DB.RetryOutbox(ctx, item.ID, now.Add(backoff(item.Attempts)))
+	case errors.Is(err, upstream.ErrUnavailable) && next.Before(item.ExpiresAt):
+		err = s.DB.RetryOutbox(ctx, item.ID, next)
 	default:
 		err = errors.Join(err, s.DB.FinishOutbox(ctx, item.ID, nil, e))
 	}
 	if err != nil && s.GaveUp != nil {
-		s.GaveUp(fmt.Errorf("redeem the authorization code of %s: %w", item.IdentityID, err))
+		s.GaveUp(fmt.Errorf("%s of %s: %w", item.Kind, item.IdentityID, err))
 	}
+}
+
+// carryOut does what the item says. Only a redemption leaves a grant.
+func (s *Service) carryOut(ctx context.Context, item store.OutboxItem) (*store.UpstreamGrant, error) {
+	switch item.Kind {
+	case kindAppleRedeem:
+		return s.redeem(ctx, item)
+	case kindAppleRevoke:
+		return nil, s.revoke(ctx, item)
+	}
+	return nil, fmt.Errorf("unknown kind %q", item.Kind)
 }
 
 const (
@@ -144,9 +164,6 @@ func (s *Service) keep(stop context.Context, id int64, grant *store.UpstreamGran
 
 // redeem asks Apple and seals what it gave.
 func (s *Service) redeem(ctx context.Context, item store.OutboxItem) (*store.UpstreamGrant, error) {
-	if item.Kind != kindAppleRedeem {
-		return nil, fmt.Errorf("unknown kind %q", item.Kind)
-	}
 	payload, err := s.Keys.Open(item.AAD, item.Payload)
 	if err != nil {
 		return nil, err
@@ -174,7 +191,26 @@ func (s *Service) redeem(ctx context.Context, item store.OutboxItem) (*store.Ups
 	return &store.UpstreamGrant{IdentityID: item.IdentityID, ClientID: r.ClientID, AAD: aad, Sealed: sealed}, nil
 }
 
-// backoff grows from two seconds: a code has five minutes in all.
-func backoff(attempts int) time.Duration {
-	return min(maxBackoff, time.Second<<min(10, max(1, attempts)))
+// revoke tells Apple that the person took their identity off the account (DESIGN section 4). The item says at which client
+// the grant was given and what it was sealed for (store.Unlink).
+func (s *Service) revoke(ctx context.Context, item store.OutboxItem) error {
+	clientID, aad, _ := strings.Cut(item.AAD, " ")
+	token, err := s.Keys.Open(aad, item.Payload)
+	if err != nil {
+		return err
+	}
+	provider, ok := s.Providers.ByIssuer(appleIssuer)
+	if !ok {
+		return errors.New("the provider is no longer configured")
+	}
+	return provider.RevokeAppleToken(ctx, clientID, string(token))
+}
+
+// backoff grows from two seconds: a code has five minutes in all, a revocation a month.
+func backoff(item store.OutboxItem) time.Duration {
+	longest := maxBackoff
+	if item.Kind == kindAppleRevoke {
+		longest = maxPatience
+	}
+	return min(longest, time.Second<<min(12, max(1, item.Attempts)))
 }

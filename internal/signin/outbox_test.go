@@ -3,6 +3,7 @@ package signin_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,41 @@ func TestAppleCodeIsRedeemedAfterTheSignIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "the grant of the linked identity", func() bool { return granted(t, h, ada.in.Session.AccountID) == 1 })
+	})
+}
+
+// DESIGN section 4: what Apple gave for an identity is revoked when the person takes it off the account.
+func TestUnlinkingAnAppleIdentityRevokesItsGrant(t *testing.T) {
+	house.OnBothEngines(t, func(t *testing.T, h *house.House) {
+		gaveUp := work(t, h)
+		ada := enter(t, h, h.Apple, house.AppleToken("ada"))
+		eventually(t, "the grant", func() bool { return granted(t, h, ada.in.Session.AccountID) == 1 })
+		given := h.Apple.AppleRefreshTokens()
+		e := ada.evidence(t, h.Google, house.GoogleToken("ada"), signin.PurposeLink)
+		google, _, err := h.SignIn.Link(t.Context(), ada.fresh(t), e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Apple.Behave(standin.Behaviour{Status: http.StatusServiceUnavailable})
+		if err := h.SignIn.Unlink(t.Context(), ada.fresh(t), ada.in.Session.IdentityID); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the first try", func() bool { return h.Apple.Requests("/auth/revoke") >= 1 })
+		h.Apple.Behave(standin.Behaviour{})
+		h.Clock.Step(3 * time.Hour) // Apple is down for long
+		eventually(t, "the revocation", func() bool { return slices.Equal(h.Apple.AppleRevoked(), given) })
+		eventually(t, "the item to go", func() bool { return rows(t, h)["outbox"] == 0 })
+		// An identity without a grant leaves nothing to do.
+		e = ada.evidence(t, h.Corp, house.CorpToken("ada"), signin.PurposeLink)
+		if _, _, err := h.SignIn.Link(t.Context(), ada.fresh(t), e); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.SignIn.Unlink(t.Context(), ada.fresh(t), google.ID); err != nil {
+			t.Fatal(err)
+		}
+		if n := rows(t, h)["outbox"]; n != 0 || len(gaveUp) != 0 {
+			t.Errorf("%d items, %d given up", n, len(gaveUp))
+		}
 	})
 }
 

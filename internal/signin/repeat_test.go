@@ -31,6 +31,24 @@ func TestRepeatedSignIn(t *testing.T) {
 					t.Fatal(err)
 				}
 			}, true},
+			{"by the same key, after its nonce expired", true, func(t *testing.T, r *signin.Request, first *signin.Result) {
+				old(t, h, r, first, 9*time.Minute+30*time.Second, time.Hour)
+			}, true},
+			{"by the same key, after its id_token expired", true, func(t *testing.T, r *signin.Request, first *signin.Result) {
+				old(t, h, r, first, 4*time.Minute+50*time.Second, 5*time.Minute)
+			}, true},
+			{"by another key, after the nonce expired", true, func(t *testing.T, r *signin.Request, first *signin.Result) {
+				old(t, h, r, first, 9*time.Minute+30*time.Second, time.Hour)
+				r.JKT = h.Phone(t).JKT()
+			}, false},
+			{"with another token, after the nonce expired", true, func(t *testing.T, r *signin.Request, first *signin.Result) {
+				old(t, h, r, first, 9*time.Minute+30*time.Second, time.Hour)
+				r.Evidence.SubjectToken += "A"
+			}, false},
+			{"by the same key after 61 s and the end of its nonce", true, func(t *testing.T, r *signin.Request, first *signin.Result) {
+				old(t, h, r, first, 9*time.Minute+30*time.Second, time.Hour)
+				h.Clock.Step(11 * time.Second)
+			}, false},
 			{"by the same key after 61 s", true, func(*testing.T, *signin.Request, *signin.Result) {
 				h.Clock.Step(61 * time.Second)
 			}, false},
@@ -87,6 +105,28 @@ func TestRepeatedSignIn(t *testing.T) {
 				}
 			})
 		}
+	})
+}
+
+// old makes the request one whose nonce is that old when it first signs in, with an id_token that lives that long, and
+// lets 50 seconds pass after that.
+func old(t *testing.T, h *house.House, r *signin.Request, first *signin.Result, age, life time.Duration) {
+	t.Helper()
+	token := house.GoogleToken("repeat")
+	token.ExpiresAt = h.Clock.Now().Add(life)
+	again := h.Request(t, h.Google, token, house.Todo, r.JKT)
+	h.Clock.Step(age)
+	*r, *first = again, *h.Enter(t, again)
+	h.Clock.Step(50 * time.Second)
+}
+
+// A nonce that was never spent is no better for having been asked for by this key.
+func TestAnExpiredNonceSignsNobodyInForTheFirstTime(t *testing.T) {
+	house.OnBothEngines(t, func(t *testing.T, h *house.House) {
+		r := h.Request(t, h.Google, house.GoogleToken("late"), house.Todo, h.Phone(t).JKT())
+		h.Clock.Step(signin.NonceTTL + time.Second)
+		wantRefused(t, h, r, oauth.InvalidRequest)
+		wantRefused(t, h, r, oauth.InvalidRequest)
 	})
 }
 

@@ -3,7 +3,6 @@ package signin
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/countersign/countersign/internal/oauth"
@@ -15,7 +14,7 @@ const StepUpWindow = 5 * time.Minute
 
 // stepUp makes sure that the person proved themselves lately: by the provider's auth_time in the access token, or by a
 // fresh id_token of an identity already on the account. The returned nonces (one or none) are for the caller to consume
-// together with what it does. Everything else is 401 insufficient_user_authentication (RFC 9470 §3).
+// in the transaction of what it does, so that a change that fails can be asked for again with the same proof. Everything else is 401 insufficient_user_authentication (RFC 9470 §3).
 func (s *Service) stepUp(ctx context.Context, now time.Time, m Manage) ([]store.Nonce, error) {
 	if recent(now, m.AuthTime) {
 		return nil, nil
@@ -44,22 +43,10 @@ func (s *Service) stepUp(ctx context.Context, now time.Time, m Manage) ([]store.
 	return []store.Nonce{who.nonce}, nil
 }
 
-// stepUpAlone is stepUp for changes that do not consume nonces in their own transaction.
-func (s *Service) stepUpAlone(ctx context.Context, now time.Time, m Manage) error {
-	nonces, err := s.stepUp(ctx, now, m)
-	if err != nil {
-		return err
-	}
-	for _, n := range nonces {
-		first, err := s.DB.ConsumeNonce(ctx, n, now)
-		if err != nil {
-			return oauth.Unavailable(fmt.Errorf("consume the nonce of a re-authentication: %w", err))
-		}
-		if !first {
-			return staleProof("reauth_nonce was used before. Ask POST /challenge for a new one with purpose=reauth.")
-		}
-	}
-	return nil
+// proofSpent refuses a re-authentication that went into another change. A change that failed spends none: the nonce is
+// consumed in its transaction.
+func proofSpent() error {
+	return staleProof("reauth_nonce was used before. Ask POST /challenge for a new one with purpose=reauth.")
 }
 
 func recent(now, proven time.Time) bool {

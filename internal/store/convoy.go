@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -15,7 +16,7 @@ import (
 // An exclusive convoy has an entry for each call and takes no key aboard while another entry of that key is under
 // way: it waits for a later batch.
 type convoy[K comparable, Q, A any] struct {
-	carry     func(ctx context.Context, batch []Q) ([]A, error) // one answer for each, in order
+	carry     func(ctx context.Context, batch []Q) ([]A, error) // one answer for each, in order; a panic is an error
 	seats     int                                               // of a batch
 	lanes     int                                               // batches under way at once, a connection each
 	exclusive bool
@@ -134,7 +135,13 @@ func (c *convoy[K, Q, A]) deliver(batch []*entry[K, Q, A]) {
 	for i, e := range batch {
 		asks[i] = e.ask
 	}
-	answers, err := c.carry(ctx, asks)
+	var answers []A
+	err := safely(func() (err error) {
+		if answers, err = c.carry(ctx, asks); err == nil && len(answers) != len(batch) {
+			err = fmt.Errorf("%d answers to %d questions", len(answers), len(batch))
+		}
+		return err
+	})
 	for i, e := range batch {
 		if e.err = err; err == nil {
 			e.answer = answers[i]

@@ -173,6 +173,27 @@ func TestAnErrorIsEverybodysAndTheNextBatchGoesOn(t *testing.T) {
 	fourth.expect(t, "4!", nil)
 }
 
+func TestAPanicIsAnErrorForItsBatchAndTheLaneGoesOn(t *testing.T) {
+	c := newConvoy[string](func(_ context.Context, batch []string) ([]string, error) {
+		switch batch[0] {
+		case "panic":
+			panic("a defect")
+		case "short":
+			return nil, nil
+		}
+		return batch, nil
+	})
+	for _, defect := range []string{"panic", "short"} {
+		if _, err := c.call(t.Context(), "a", defect); err == nil {
+			t.Errorf("%s is no error", defect)
+		}
+		if got, err := c.call(t.Context(), "a", "good"); got != "good" || err != nil {
+			t.Errorf("after %s: %q, %v", defect, got, err)
+		}
+	}
+	c.close() // every lane came home
+}
+
 func TestAFullBatchLeavesTheRestBehind(t *testing.T) {
 	s := newStation()
 	c := newConvoy[string](s.carry)

@@ -37,9 +37,10 @@ func (db *DB) EndSession(ctx context.Context, id domain.SessionID, reason domain
 	return n > 0, nil
 }
 
-// EndAccountSession is EndSession if the session belongs to the account; ErrNotFound otherwise.
-func (db *DB) EndAccountSession(ctx context.Context, acc domain.AccountID, id domain.SessionID, reason domain.EndReason, e domain.Event) (bool, error) {
-	n, err := db.endSessions(ctx, ending{where: "id = $3 AND account_id = $4", args: []any{id[:], acc[:]}, reason: reason, event: e})
+// EndAccountSession is EndSession if the session belongs to the account; ErrNotFound otherwise. The nonces that prove who
+// is there are consumed with it, or ErrNonceSpent.
+func (db *DB) EndAccountSession(ctx context.Context, acc domain.AccountID, id domain.SessionID, reason domain.EndReason, e domain.Event, nonces ...Nonce) (bool, error) {
+	n, err := db.endSessions(ctx, ending{where: "id = $3 AND account_id = $4", args: []any{id[:], acc[:]}, reason: reason, event: e, nonces: nonces})
 	if err == nil && n == 0 {
 		var found bool
 		found, err = exists(ctx, db.reader, "SELECT 1 FROM sessions WHERE id = $1 AND account_id = $2", id[:], acc[:])
@@ -53,9 +54,10 @@ func (db *DB) EndAccountSession(ctx context.Context, acc domain.AccountID, id do
 	return n > 0, nil
 }
 
-// EndAccountSessions ends all live sessions of an account but except (zero: none is spared), one audit row each.
-func (db *DB) EndAccountSessions(ctx context.Context, acc domain.AccountID, except domain.SessionID, reason domain.EndReason, e domain.Event) (int, error) {
-	n, err := db.endSessions(ctx, ending{where: "account_id = $3 AND id <> $4", args: []any{acc[:], except[:]}, reason: reason, event: e})
+// EndAccountSessions ends all live sessions of an account but except (zero: none is spared), one audit row each. The
+// nonces that prove who is there are consumed with it, or ErrNonceSpent.
+func (db *DB) EndAccountSessions(ctx context.Context, acc domain.AccountID, except domain.SessionID, reason domain.EndReason, e domain.Event, nonces ...Nonce) (int, error) {
+	n, err := db.endSessions(ctx, ending{where: "account_id = $3 AND id <> $4", args: []any{acc[:], except[:]}, reason: reason, event: e, nonces: nonces})
 	if err != nil {
 		return 0, fmt.Errorf("end sessions: %w", err)
 	}
@@ -68,27 +70,35 @@ type ending struct {
 	args   []any
 	reason domain.EndReason
 	event  domain.Event
+	nonces []Nonce
 }
 
-// endSessions ends them in a transaction of its own, with a row of the trail for each.
+// endSessions ends them in a transaction of its own.
 func (db *DB) endSessions(ctx context.Context, what ending) (int, error) {
+	return write(ctx, db, alone, func(ctx context.Context, q queryer) (int, error) {
+		return db.endSteps(ctx, q, what)
+	})
+}
+
+// endSteps ends them, with a row of the trail for each.
+func (db *DB) endSteps(ctx context.Context, q queryer, what ending) (int, error) {
 	e := db.of(what.event, "session.end")
 	e.Reason = string(what.reason)
-	args := append([]any{e.Reason, micros(e.At)}, what.args...)
-	return write(ctx, db, alone, func(ctx context.Context, q queryer) (int, error) {
-		list, err := all(ctx, q, scanEnded, end+what.where+endReturning, args...)
-		if err != nil {
+	if err := consumeAll(ctx, q, what.nonces, e.At); err != nil {
+		return 0, err
+	}
+	list, err := all(ctx, q, scanEnded, end+what.where+endReturning, append([]any{e.Reason, micros(e.At)}, what.args...)...)
+	if err != nil {
+		return 0, err
+	}
+	for _, s := range list {
+		row := e
+		row.SessionID, row.AccountID, row.ClientID = s.id, s.account, s.client
+		if err := audit(ctx, q, row); err != nil {
 			return 0, err
 		}
-		for _, s := range list {
-			row := e
-			row.SessionID, row.AccountID, row.ClientID = s.id, s.account, s.client
-			if err := audit(ctx, q, row); err != nil {
-				return 0, err
-			}
-		}
-		return len(list), nil
-	})
+	}
+	return len(list), nil
 }
 
 // MarkLateRetry counts a late retry of generation Counter (the row's current one), once per generation, and

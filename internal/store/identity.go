@@ -60,9 +60,6 @@ type linked struct {
 	id      domain.IdentityID
 }
 
-// errNonceSpent undoes a link: of two nonces the other stays fresh.
-var errNonceSpent = errors.New("nonce spent")
-
 // LinkIdentity consumes the nonces and inserts the identity in one transaction. If a nonce was spent nothing
 // changes; on the other refusals the nonces stay consumed.
 func (db *DB) LinkIdentity(ctx context.Context, l Link) (LinkVerdict, domain.IdentityID, error) {
@@ -73,7 +70,7 @@ func (db *DB) LinkIdentity(ctx context.Context, l Link) (LinkVerdict, domain.Ide
 			return db.linkSteps(ctx, q, l)
 		})
 	}
-	if errors.Is(err, errNonceSpent) {
+	if errors.Is(err, ErrNonceSpent) {
 		return LinkNonceSpent, domain.IdentityID{}, nil
 	}
 	if err != nil {
@@ -84,12 +81,8 @@ func (db *DB) LinkIdentity(ctx context.Context, l Link) (LinkVerdict, domain.Ide
 
 func (db *DB) linkSteps(ctx context.Context, q queryer, l Link) (linked, error) {
 	// 1. The nonces.
-	fresh, err := consumeAll(ctx, q, l.Nonces, l.Now)
-	if err != nil {
+	if err := consumeAll(ctx, q, l.Nonces, l.Now); err != nil {
 		return linked{}, err
-	}
-	if !fresh {
-		return linked{}, errNonceSpent
 	}
 	// 2. Account, client and session must be live.
 	view, found, err := readSession(ctx, q, l.SessionID)
@@ -143,32 +136,97 @@ const (
 	Unlinked UnlinkVerdict = iota + 1
 	UnlinkNotFound
 	UnlinkLast // it is the last way to sign in
+	UnlinkNonceSpent
 )
 
-// UnlinkIdentity removes an identity of the account unless it is the last; concurrent calls never remove both of
-// two.
-func (db *DB) UnlinkIdentity(ctx context.Context, acc domain.AccountID, id domain.IdentityID, e domain.Event) (UnlinkVerdict, error) {
+// Unlink removes an identity from an account.
+type Unlink struct {
+	Now        time.Time
+	Nonces     []Nonce // of a re-authentication in the same request
+	AccountID  domain.AccountID
+	IdentityID domain.IdentityID
+	SessionID  domain.SessionID // the one that asks; it lives on
+	// Revoke is the item to be made of the identity's grant at its provider, if it has one: kind and expiry are the
+	// caller's. Its Payload is the grant as it was sealed, its AAD the grant's client id, a space, and the grant's AAD.
+	Revoke OutboxItem
+	Event  domain.Event
+}
+
+// UnlinkIdentity removes an identity of the account unless it is the last, and ends the sessions that were started with
+// it, in one transaction with the nonces; concurrent calls never remove both of two. If a nonce was spent nothing
+// changes; on the other refusals the nonces stay consumed.
+func (db *DB) UnlinkIdentity(ctx context.Context, u Unlink) (UnlinkVerdict, error) {
 	verdict, err := write(ctx, db, alone, func(ctx context.Context, q queryer) (UnlinkVerdict, error) {
-		if err := db.lockAccount(ctx, q, acc); err != nil {
-			return 0, err
-		}
-		n, err := change(ctx, q, `DELETE FROM identities WHERE id = $1 AND account_id = $2
-			AND EXISTS (SELECT 1 FROM identities other WHERE other.account_id = $2 AND other.id <> $1)`, id[:], acc[:])
-		if err != nil {
-			return 0, err
-		}
-		if n == 0 {
-			last, err := exists(ctx, q, "SELECT 1 FROM identities WHERE id = $1 AND account_id = $2", id[:], acc[:])
-			if err != nil || !last {
-				return UnlinkNotFound, err
-			}
-			return UnlinkLast, nil
-		}
-		e.AccountID, e.Reason = acc, id.String()
-		return Unlinked, audit(ctx, q, db.of(e, "identity.unlink"))
+		return db.unlinkSteps(ctx, q, u)
 	})
+	if errors.Is(err, ErrNonceSpent) {
+		return UnlinkNonceSpent, nil
+	}
 	if err != nil {
 		return 0, fmt.Errorf("unlink identity: %w", err)
 	}
 	return verdict, nil
+}
+
+func (db *DB) unlinkSteps(ctx context.Context, q queryer, u Unlink) (UnlinkVerdict, error) {
+	// 1. The nonces, and nobody else who unlinks.
+	if err := consumeAll(ctx, q, u.Nonces, u.Now); err != nil {
+		return 0, err
+	}
+	if err := db.lockAccount(ctx, q, u.AccountID); err != nil {
+		return 0, err
+	}
+	// 2. Which one stays?
+	var heir domain.IdentityID
+	err := one(ctx, q, "SELECT id FROM identities WHERE account_id = $1 AND id <> $2 ORDER BY id LIMIT 1",
+		[]any{u.AccountID[:], u.IdentityID[:]}, fixed{heir[:]})
+	if errors.Is(err, ErrNotFound) {
+		last, err := exists(ctx, q, "SELECT 1 FROM identities WHERE id = $1 AND account_id = $2", u.IdentityID[:], u.AccountID[:])
+		if err != nil || !last {
+			return UnlinkNotFound, err
+		}
+		return UnlinkLast, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	// 3. The identity, with what is left to do at its provider.
+	gone, err := removeIdentity(ctx, q, u, heir)
+	if err != nil || !gone {
+		return UnlinkNotFound, err
+	}
+	e := u.Event
+	e.AccountID, e.Reason = u.AccountID, u.IdentityID.String()
+	if err := audit(ctx, q, db.of(e, "identity.unlink")); err != nil {
+		return 0, err
+	}
+	// 4. Its sessions, also one that was started a moment ago: it held the identity's row until it was committed.
+	_, err = db.endSteps(ctx, q, ending{
+		where: "account_id = $3 AND identity_id = $4 AND id <> $5", args: []any{u.AccountID[:], u.IdentityID[:], u.SessionID[:]},
+		reason: domain.EndedByUnlink, event: u.Event,
+	})
+	return Unlinked, err
+}
+
+// removeIdentity deletes the identity. Its outbox items go with it, except revocations: those hang on the heir instead.
+func removeIdentity(ctx context.Context, q queryer, u Unlink, heir domain.IdentityID) (gone bool, err error) {
+	_, err = change(ctx, q, `UPDATE outbox SET identity_id = $3 WHERE identity_id = $1 AND kind = $4
+		AND EXISTS (SELECT 1 FROM identities WHERE id = $1 AND account_id = $2)`,
+		u.IdentityID[:], u.AccountID[:], heir[:], u.Revoke.Kind)
+	if err != nil {
+		return false, err
+	}
+	var clientID, aad string
+	var sealed []byte
+	err = one(ctx, q, "DELETE FROM identities WHERE id = $1 AND account_id = $2 RETURNING grant_client_id, grant_aad, grant_sealed",
+		[]any{u.IdentityID[:], u.AccountID[:]}, &clientID, &aad, &sealed)
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	if err != nil || sealed == nil || u.Revoke.Kind == "" {
+		return true, err
+	}
+	item := u.Revoke
+	item.IdentityID, item.AAD, item.Payload = heir, clientID+" "+aad, sealed
+	return true, putOutbox(ctx, q, item, u.Now)
 }

@@ -122,6 +122,133 @@ func TestParallelLinksOfOneIdentityLinkItOnce(t *testing.T) {
 	})
 }
 
+// unlink is asked for by the session.
+func unlink(db *DB, by domain.Session, id domain.IdentityID) Unlink {
+	return Unlink{
+		Now: db.Now(), Nonces: []Nonce{{Hash: sum(), ExpiresAt: db.Now().Add(time.Minute)}},
+		AccountID: by.AccountID, IdentityID: id, SessionID: by.ID,
+		Revoke: OutboxItem{Kind: "apple.revoke", ExpiresAt: db.Now().Add(time.Hour)},
+		Event:  domain.Event{At: db.Now(), SessionID: by.ID, ClientID: "app"},
+	}
+}
+
+func mustUnlink(t testing.TB, db *DB, u Unlink, want UnlinkVerdict) {
+	t.Helper()
+	if got, err := db.UnlinkIdentity(t.Context(), u); err != nil || got != want {
+		t.Fatalf("verdict %d, want %d (%v)", got, want, err)
+	}
+}
+
+func TestUnlinkingEndsTheSessionsOfTheIdentityButTheOneThatAsks(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *DB) {
+		stolen := newSignIn(db)
+		asking := mustSignIn(t, db, stolen)
+		thief := mustSignIn(t, db, again(db, stolen))
+		own := newLink(db, asking)
+		mustLink(t, db, own, Linked)
+		mine := newSignIn(db)
+		mine.NewIdentity.Subject = own.Identity.Subject
+		other, bystander := mustSignIn(t, db, mine), mustSignIn(t, db, newSignIn(db))
+		mustUnlink(t, db, unlink(db, asking, asking.IdentityID), Unlinked)
+		for _, c := range []struct {
+			name string
+			id   domain.SessionID
+			want domain.EndReason
+		}{
+			{"the one that asks", asking.ID, ""},
+			{"another of the identity", thief.ID, domain.EndedByUnlink},
+			{"one of another identity", other.ID, ""},
+			{"another account's", bystander.ID, ""},
+		} {
+			if v := mustSession(t, db, c.id); v.EndReason != c.want || (v.State == domain.SessionEnded) != (c.want != "") {
+				t.Errorf("%s: state %d, %q", c.name, v.State, v.EndReason)
+			}
+		}
+		events, err := db.Events(t.Context(), domain.AccountID{}, thief.ID, 10)
+		if err != nil || len(events) != 2 || events[0].Action != "session.end" || events[0].Reason != "unlink" || events[0].AccountID != asking.AccountID {
+			t.Errorf("trail %+v (%v)", events, err)
+		}
+	})
+}
+
+func TestAChangeWithASpentNonceChangesNothing(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *DB) {
+		first := newSignIn(db)
+		s, tablet := mustSignIn(t, db, first), mustSignIn(t, db, again(db, first))
+		second := mustLink(t, db, newLink(db, s), Linked)
+		u := unlink(db, s, s.IdentityID)
+		spent, fresh := u.Nonces[0], Nonce{Hash: sum(), ExpiresAt: db.Now().Add(time.Minute)}
+		spend(t, db, spent, true)
+		before := mustRows(t, db)
+		mustUnlink(t, db, u, UnlinkNonceSpent)
+		_, err1 := db.EndAccountSession(t.Context(), s.AccountID, tablet.ID, domain.EndedByUser, domain.Event{}, fresh, spent)
+		_, err2 := db.EndAccountSessions(t.Context(), s.AccountID, s.ID, domain.EndedByUser, domain.Event{}, fresh, spent)
+		if !errors.Is(err1, ErrNonceSpent) || !errors.Is(err2, ErrNonceSpent) {
+			t.Error(err1, err2)
+		}
+		if diff := cmp.Diff(before, mustRows(t, db)); diff != "" || mustSession(t, db, tablet.ID).State != domain.SessionLive {
+			t.Error("something happened", diff)
+		}
+		n, err := db.EndAccountSessions(t.Context(), s.AccountID, s.ID, domain.EndedByUser, domain.Event{}, fresh)
+		if err != nil || n != 1 {
+			t.Errorf("the fresh one was spent by a refusal: ended %d (%v)", n, err)
+		}
+		u.IdentityID, u.Nonces = second, []Nonce{fresh}
+		mustUnlink(t, db, u, UnlinkNonceSpent)
+	})
+}
+
+func TestAChangeThatFailsSpendsNoNonce(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *DB) {
+		first := newSignIn(db)
+		s, tablet := mustSignIn(t, db, first), mustSignIn(t, db, again(db, first))
+		mustLink(t, db, newLink(db, s), Linked)
+		proof := Nonce{Hash: sum(), ExpiresAt: db.Now().Add(time.Minute)}
+		u := unlink(db, s, s.IdentityID)
+		u.Nonces = []Nonce{proof}
+		run(t, db, "ALTER TABLE events RENAME TO mislaid") // whatever is changed now fails at its last step
+		_, err1 := db.UnlinkIdentity(t.Context(), u)
+		_, err2 := db.EndAccountSession(t.Context(), s.AccountID, tablet.ID, domain.EndedByUser, domain.Event{}, proof)
+		_, err3 := db.EndAccountSessions(t.Context(), s.AccountID, s.ID, domain.EndedByUser, domain.Event{}, proof)
+		if err1 == nil || err2 == nil || err3 == nil || errors.Is(errors.Join(err1, err2, err3), ErrNonceSpent) {
+			t.Error(err1, err2, err3)
+		}
+		run(t, db, "ALTER TABLE mislaid RENAME TO events")
+		if n, err := db.EndAccountSessions(t.Context(), s.AccountID, s.ID, domain.EndedByUser, domain.Event{}, proof); err != nil || n != 1 {
+			t.Errorf("the same once more: ended %d (%v)", n, err)
+		}
+	})
+}
+
+func TestWhatIsToBeRevokedOutlivesItsIdentity(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *DB) {
+		s := signInWithOutbox(t, db, 1)
+		grant := &UpstreamGrant{IdentityID: s.IdentityID, ClientID: "com.example.app", AAD: "identities/1", Sealed: []byte("token")}
+		if err := db.FinishOutbox(t.Context(), mustClaim(t, db, db.Now(), 5)[0].ID, grant, domain.Event{}); err != nil {
+			t.Fatal(err)
+		}
+		second, third := mustLink(t, db, newLink(db, s), Linked), mustLink(t, db, newLink(db, s), Linked)
+		mustUnlink(t, db, unlink(db, s, s.IdentityID), Unlinked)
+		list := mustClaim(t, db, db.Now(), 5)
+		if len(list) != 1 || list[0].Kind != "apple.revoke" || list[0].AAD != "com.example.app identities/1" || string(list[0].Payload) != "token" {
+			t.Fatalf("%+v", list)
+		}
+		if list[0].IdentityID == third {
+			second, third = third, second
+		}
+		mustUnlink(t, db, unlink(db, s, second), Unlinked) // the one it hangs on, without a grant of its own
+		if n := mustRows(t, db)["outbox"]; n != 1 {
+			t.Errorf("%d items", n)
+		}
+		if err := db.FinishOutbox(t.Context(), list[0].ID, nil, domain.Event{}); err != nil || mustRows(t, db)["outbox"] != 0 {
+			t.Error("it cannot be finished:", err)
+		}
+		if left := mustIdentities(t, db, s.AccountID); len(left) != 1 || left[0].ID != third {
+			t.Errorf("left %+v", left)
+		}
+	})
+}
+
 func TestTheLastIdentityStays(t *testing.T) { // ID18
 	onEachEngine(t, func(t *testing.T, db *DB) {
 		s, other := mustSignIn(t, db, newSignIn(db)), mustSignIn(t, db, newSignIn(db))
@@ -136,7 +263,7 @@ func TestTheLastIdentityStays(t *testing.T) { // ID18
 			{"gone already", s.IdentityID, UnlinkNotFound},
 			{"the last", second, UnlinkLast},
 		} {
-			if got, err := db.UnlinkIdentity(t.Context(), s.AccountID, c.id, domain.Event{}); err != nil || got != c.want {
+			if got, err := db.UnlinkIdentity(t.Context(), unlink(db, s, c.id)); err != nil || got != c.want {
 				t.Errorf("%s: verdict %d, want %d (%v)", c.name, got, c.want, err)
 			}
 		}
@@ -154,7 +281,7 @@ func TestParallelUnlinksLeaveOne(t *testing.T) {
 			ids := []domain.IdentityID{s.IdentityID, mustLink(t, db, newLink(db, s), Linked)}
 			var gone atomic.Int32
 			atOnce(2, func(i int) {
-				verdict, err := db.UnlinkIdentity(t.Context(), s.AccountID, ids[i], domain.Event{})
+				verdict, err := db.UnlinkIdentity(t.Context(), unlink(db, s, ids[i]))
 				if err != nil {
 					t.Error(err)
 				}

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
+
+	"github.com/countersign/countersign/internal/domain"
 )
 
 func onEachEmptyEngine(t *testing.T, test func(t *testing.T, url string)) {
@@ -88,6 +90,31 @@ func TestMigrationGoesForwardOnly(t *testing.T) {
 		edited[0].checksum = "other"
 		if _, err := db.migrate(t.Context(), edited); !errors.Is(err, ErrEditedMigration) || !strings.Contains(err.Error(), edited[0].name) {
 			t.Error("an edited step:", err)
+		}
+	})
+}
+
+// A database of the first release, with what a file of then declared.
+func TestADatabaseOfTheFirstReleaseGetsTheCatalogsRevision(t *testing.T) {
+	onEachEmptyEngine(t, func(t *testing.T, url string) {
+		db := opened(t, Options{URL: url})
+		ours := mustSteps(t, db)
+		if _, err := db.migrate(t.Context(), ours[:1]); err != nil {
+			t.Fatal(err)
+		}
+		run(t, db, `INSERT INTO clients (id, declared, disabled, definition) VALUES ('app', TRUE, FALSE, '{"id":"app"}')`)
+		run(t, db, "UPDATE catalog SET version = 5")
+		if ran, err := db.Migrate(t.Context()); err != nil || ran != len(ours)-1 {
+			t.Fatalf("%d steps ran (%v)", ran, err)
+		}
+		got, err := db.Catalog(t.Context())
+		if err != nil || got.Version != 5 || got.Revision != 0 || len(got.Clients) != 1 {
+			t.Fatalf("%+v (%v)", got, err)
+		}
+		run(t, db, "UPDATE catalog SET version = version + 1") // a node of the first release goes on
+		mustPut(t, db, domain.Catalog{Revision: 1})
+		if err := db.PutCatalog(t.Context(), smallCatalog()); !errors.Is(err, ErrOlderRevision) {
+			t.Error(err)
 		}
 	})
 }

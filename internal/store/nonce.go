@@ -3,7 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 	"time"
 
@@ -27,24 +27,21 @@ func consume(ctx context.Context, q queryer, n Nonce, now time.Time, session dom
 	return rows == 1, err
 }
 
+// ErrNonceSpent undoes the change a nonce was to prove: nothing was written, and of several nonces the others stay fresh.
+var ErrNonceSpent = errors.New("nonce spent")
+
 // consumeAll takes several, always in one order, so that two who want the same ones do not wait for each other.
-func consumeAll(ctx context.Context, q queryer, list []Nonce, now time.Time) (bool, error) {
+// ErrNonceSpent if one is not fresh.
+func consumeAll(ctx context.Context, q queryer, list []Nonce, now time.Time) error {
 	ordered := slices.SortedFunc(slices.Values(list), func(a, b Nonce) int { return bytes.Compare(a.Hash[:], b.Hash[:]) })
 	for _, n := range ordered {
-		if fresh, err := consume(ctx, q, n, now, domain.SessionID{}); !fresh || err != nil {
-			return false, err
+		fresh, err := consume(ctx, q, n, now, domain.SessionID{})
+		if err != nil {
+			return err
+		}
+		if !fresh {
+			return ErrNonceSpent
 		}
 	}
-	return true, nil
-}
-
-// ConsumeNonce consumes a nonce on its own; false: it was spent.
-func (db *DB) ConsumeNonce(ctx context.Context, n Nonce, now time.Time) (bool, error) {
-	fresh, err := write(ctx, db, single, func(ctx context.Context, q queryer) (bool, error) {
-		return consume(ctx, q, n, now, domain.SessionID{})
-	})
-	if err != nil {
-		return false, fmt.Errorf("consume nonce: %w", err)
-	}
-	return fresh, nil
+	return nil
 }

@@ -114,7 +114,7 @@ func TestAClosedDatabaseRefusesCalls(t *testing.T) {
 		}
 		_, err1 := second.RotateRefresh(t.Context(), rotation(db, s))
 		_, err2 := second.Session(t.Context(), s.ID)
-		_, err3 := second.ClientLive(t.Context(), "app")
+		_, err3 := second.ClientState(t.Context(), "app")
 		_, err4 := second.SignIn(t.Context(), newSignIn(db))
 		for _, err := range []error{err1, err2, err3} {
 			if !errors.Is(err, ErrClosed) {
@@ -172,7 +172,7 @@ func TestEventsAreReadNewestFirstByAccountAndSession(t *testing.T) {
 			limit int
 			want  int
 		}{
-			{limit: 100, want: 7}, {limit: 3, want: 3}, {acc: first.AccountID, limit: 100, want: 4},
+			{limit: 100, want: catalogRows + 7}, {limit: 3, want: 3}, {acc: first.AccountID, limit: 100, want: 4},
 			{ses: second.ID, limit: 100, want: 1}, {acc: first.AccountID, ses: first.ID, limit: 100, want: 1},
 			{acc: domain.AccountID(newID()), limit: 100, want: 0}, {limit: -1, want: 1},
 		} {

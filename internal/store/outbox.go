@@ -13,9 +13,9 @@ import (
 // identity from IdentityID.
 type OutboxItem struct {
 	ID         int64
-	Kind       string            // "apple.redeem"
-	IdentityID domain.IdentityID // filled in by the store on SignIn and LinkIdentity
-	AAD        string            // what Payload was sealed for
+	Kind       string            // "apple.redeem", "apple.revoke"
+	IdentityID domain.IdentityID // filled in by the store; the item goes with it (of a revocation: one that stayed)
+	AAD        string            // what Payload was sealed for; of a revocation see Unlink
 	Payload    []byte
 	Attempts   int
 	CreatedAt  time.Time

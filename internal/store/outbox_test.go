@@ -116,7 +116,7 @@ func TestUnlinkingTakesTheOutboxItemsAlong(t *testing.T) {
 		s := signInWithOutbox(t, db, 1)
 		items := mustClaim(t, db, db.Now(), 5)
 		mustLink(t, db, newLink(db, s), Linked)
-		if v, err := db.UnlinkIdentity(t.Context(), s.AccountID, s.IdentityID, domain.Event{}); err != nil || v != Unlinked {
+		if v, err := db.UnlinkIdentity(t.Context(), unlink(db, s, s.IdentityID)); err != nil || v != Unlinked {
 			t.Fatal(v, err)
 		}
 		grant := &UpstreamGrant{IdentityID: s.IdentityID, Sealed: []byte("token")}

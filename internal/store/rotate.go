@@ -18,6 +18,7 @@ type Rotation struct {
 	JKT        string // of the verified proof; "" without one. A bound row needs its own, other rows ignore it
 	KeyID      uint32 // that minted the successor
 	Format     uint8
+	Audiences  []string // the session's default audience must be one of them; empty: any will do
 }
 
 // RotationResult is what the statement saw. If Advanced is false, nothing was written and View is what a read just
@@ -29,7 +30,8 @@ type RotationResult struct {
 }
 
 // RotateRefresh advances in one conditional UPDATE, sharing its commit with concurrent ones. The condition: state,
-// secret hash, client, key of a bound session, both expiries, account and client liveness, counter = presented.
+// secret hash, client, key of a bound session, both expiries, account and client liveness, counter = presented, and a
+// default audience that can be answered for.
 // A stable session keeps its counter and only its idle expiry moves. Any error means: not known whether it
 // happened; the same call again is safe.
 func (db *DB) RotateRefresh(ctx context.Context, r Rotation) (RotationResult, error) {
@@ -68,7 +70,7 @@ const grantedColumns = `s.account_id, s.tier, s.jkt, s.scope, s.resources, s.aut
 func advancedBy(r *Rotation, s domain.Session) RotationResult {
 	s.ID, s.ClientID, s.State, s.Refresh.SecretHash = r.SessionID, r.ClientID, domain.SessionLive, r.SecretHash
 	return RotationResult{Advanced: true, Found: true, View: domain.SessionView{
-		Session: s, AccountState: domain.AccountActive, ClientLive: true,
+		Session: s, AccountState: domain.AccountActive, ClientState: domain.ClientLive,
 	}}
 }
 

@@ -40,21 +40,26 @@ func (db *DB) notAdvanced(ctx context.Context, r Rotation) (RotationResult, erro
 // presented is a batch as rows i, as rotationFits and rotationMoves want them.
 const presented = `i AS (
 		SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bigint[], $4::bytea[], $5::text[], $6::text[], $7::bigint[],
-			$8::bigint[], $9::smallint[]) AS i (n, id, counter, secret_hash, client_id, jkt, now, key_id, format)
+			$8::bigint[], $9::smallint[], $10::text[])
+			AS i (n, id, counter, secret_hash, client_id, jkt, now, key_id, format, audiences)
 	)`
+
+// rotationAnswerable holds the session's first resource, its default audience, against the list.
+const rotationAnswerable = ` AND (i.audiences = ''
+	OR split_part(s.resources, ' ', 1) = ANY (string_to_array(i.audiences, ' ')))`
 
 // rotateBatch advances many sessions in one statement, which is its own transaction: one journey, one commit. It
 // returns those that advanced. A batch waits for nobody: it locks its rows in one order and leaves out those another
 // transaction holds. A rotation whose condition does not hold locks nothing, so that retries write nothing.
 const rotateBatch = `WITH ` + presented + `, held AS MATERIALIZED (
-		SELECT i.* FROM i JOIN sessions s ON ` + rotationFits + ` ORDER BY i.id FOR NO KEY UPDATE OF s SKIP LOCKED
+		SELECT i.* FROM i JOIN sessions s ON ` + rotationFits + rotationAnswerable + ` ORDER BY i.id FOR NO KEY UPDATE OF s SKIP LOCKED
 	)
 	UPDATE sessions AS s SET ` + rotationMoves + ` FROM held i WHERE s.id = i.id AND s.counter = i.counter AND s.state = 1
 	RETURNING i.n, ` + grantedColumns
 
 // rotateWaiting advances one session and waits for whoever holds its row.
 const rotateWaiting = `WITH ` + presented + `
-	UPDATE sessions AS s SET ` + rotationMoves + ` FROM i WHERE ` + rotationFits + ` RETURNING ` + grantedColumns
+	UPDATE sessions AS s SET ` + rotationMoves + ` FROM i WHERE ` + rotationFits + rotationAnswerable + ` RETURNING ` + grantedColumns
 
 func (db *DB) rotateTogether(ctx context.Context, batch []Rotation) ([]RotationResult, error) {
 	return retried(ctx, func() ([]RotationResult, error) {
@@ -94,6 +99,7 @@ func rotationArrays(batch []Rotation) []any {
 		n, counter, now, keyID = make([]int64, size), make([]int64, size), make([]int64, size), make([]int64, size)
 		id, secretHash         = make([][]byte, size), make([][]byte, size)
 		clientID, jkt          = make([]string, size), make([]string, size)
+		audiences              = make([]string, size)
 		format                 = make([]int16, size)
 	)
 	for i := range batch {
@@ -101,7 +107,7 @@ func rotationArrays(batch []Rotation) []any {
 		n[i], counter[i], now[i], keyID[i] = int64(i), int64(r.Counter), micros(r.Now), int64(r.KeyID)
 		id[i], secretHash[i] = r.SessionID[:], r.SecretHash[:]
 		clientID[i], jkt[i] = r.ClientID, r.JKT
-		format[i] = int16(r.Format)
+		format[i], audiences[i] = int16(r.Format), joined(r.Audiences)
 	}
-	return []any{n, id, counter, secretHash, clientID, jkt, now, keyID, format}
+	return []any{n, id, counter, secretHash, clientID, jkt, now, keyID, format, audiences}
 }

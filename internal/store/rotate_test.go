@@ -22,7 +22,7 @@ func TestRotationAdvancesTheRow(t *testing.T) {
 		want.IdleExpiresAt = r.Now.Add(s.IdleFor)
 		want.Refresh.Counter, want.Refresh.KeyID, want.Refresh.Format = 1, 8, 2
 		want.Refresh.PrevRotatedAt, want.Refresh.RotatedAt = s.Refresh.RotatedAt, r.Now
-		wantView := domain.SessionView{Session: want, AccountState: domain.AccountActive, ClientLive: true}
+		wantView := domain.SessionView{Session: want, AccountState: domain.AccountActive, ClientState: domain.ClientLive}
 		if diff := cmp.Diff(RotationResult{Advanced: true, Found: true, View: answerable(wantView)}, got); diff != "" {
 			t.Error(diff)
 		}
@@ -61,6 +61,12 @@ func TestRotationIsRefusedUnlessEverythingFits(t *testing.T) {
 		{name: "another client (RT10)", alter: func(r *Rotation) { r.ClientID = "other" }},
 		{name: "another key (RT11)", alter: func(r *Rotation) { r.JKT = "thief" }},
 		{name: "no key (RT11)", alter: func(r *Rotation) { r.JKT = "" }},
+		{name: "a default audience the client may not have", alter: func(r *Rotation) {
+			r.Audiences = []string{"https://api.example.co", "https://api.example.com.evil", "https://id.example.com"}
+		}},
+		{name: "another granted audience does not stand in for it", before: func(t *testing.T, db *DB, s domain.Session) {
+			run(t, db, "UPDATE sessions SET resources = 'https://api.example.com https://mail.example.com' WHERE id = $1", s.ID[:])
+		}, alter: func(r *Rotation) { r.Audiences = []string{"https://mail.example.com"} }},
 		{name: "idle too long (RT14)", before: past},
 		{name: "past its absolute end (RT14)", before: func(t *testing.T, db *DB, s domain.Session) {
 			setExpiry(t, db, s.ID, db.Now().Add(day), db.Now())
@@ -113,6 +119,22 @@ func TestRotationIsRefusedUnlessEverythingFits(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 		})
+	})
+}
+
+func TestRotationKnowsTheDefaultAudienceAmongSeveral(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *DB) {
+		for _, granted := range [][]string{{"https://api.example.com"}, {"https://api.example.com", "https://mail.example.com"}} {
+			in := newSignIn(db)
+			in.Session.Resources = granted
+			r := rotation(db, mustSignIn(t, db, in))
+			for _, r.Audiences = range [][]string{nil, granted[:1], {"https://id.example.com", "https://api.example.com", "https://x.example.com"}} {
+				if got := mustRotate(t, db, r); !got.Advanced {
+					t.Errorf("granted %v, answerable %v: not advanced", granted, r.Audiences)
+				}
+				r.Counter++
+			}
+		}
 	})
 }
 

@@ -16,7 +16,7 @@ const sessionColumns = `s.id, s.account_id, s.identity_id, s.device_id, s.client
 	s.end_reason`
 
 // sessionView reads rows with the liveness of all they hang on.
-const sessionView = `SELECT ` + sessionColumns + `, a.state, COALESCE(c.declared AND NOT c.disabled, FALSE)
+const sessionView = `SELECT ` + sessionColumns + `, a.state, ` + clientState + `
 	FROM sessions s JOIN accounts a ON a.id = s.account_id LEFT JOIN clients c ON c.id = s.client_id `
 
 func sessionFields(s *domain.Session) []any {
@@ -29,7 +29,7 @@ func sessionFields(s *domain.Session) []any {
 }
 
 func viewFields(v *domain.SessionView) []any {
-	return append(sessionFields(&v.Session), &v.AccountState, &v.ClientLive)
+	return append(sessionFields(&v.Session), &v.AccountState, &v.ClientState)
 }
 
 func scanView(row scanner) (domain.SessionView, error) {
@@ -120,7 +120,7 @@ func (db *DB) AccountSessions(ctx context.Context, acc domain.AccountID, liveOnl
 // (docs/decisions/0005). A reader of SQLite works in this very process, so there two lanes use two cores.
 func (db *DB) startConvoys() {
 	db.sessions = newConvoy[domain.SessionID](db.readSessions)
-	db.clients = newConvoy[string](db.liveClients)
+	db.clients = newConvoy[string](db.clientStates)
 	if !db.postgres() {
 		db.sessions.lanes, db.clients.lanes = 2, 2
 		return

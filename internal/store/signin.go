@@ -33,6 +33,7 @@ const (
 	NonceSpent                   // the nonce was consumed before; nothing else changed
 	AccountNotLive               // the nonce is consumed, nothing else changed
 	ClientNotLive                // the same, the client is disabled
+	ClientUnknown                // nobody declares the client; nothing changed, not even the nonce
 )
 
 // SignInResult is the outcome. On SignInRepeated, KeyID is the data key of the first answer.
@@ -90,11 +91,15 @@ func (db *DB) signInSteps(ctx context.Context, q queryer, s SignIn) (SignInResul
 	if err != nil {
 		return SignInResult{}, err
 	}
-	clientLive, err := exists(ctx, q, "SELECT 1 FROM clients WHERE id = $1 AND declared AND NOT disabled", s.Session.ClientID)
+	client, err := readClientState(ctx, q, s.Session.ClientID)
 	if err != nil {
 		return SignInResult{}, err
 	}
+	if client == domain.ClientUndeclared {
+		return SignInResult{Verdict: ClientUnknown}, nil
+	}
 	// 2. The nonce is spent whatever the answer; it names the session only if there will be one.
+	clientLive := client == domain.ClientLive
 	var session domain.SessionID
 	if who.live && clientLive {
 		session = s.Session.ID
@@ -233,6 +238,17 @@ func sessionValues(s *domain.Session) []any {
 
 // repeatWithin is how long the very same request gets the very same session.
 const repeatWithin = time.Minute
+
+// RepeatedSignIn answers SignInRepeated for the nonce and fingerprint of a sign-in within the last 60 s, and NonceSpent
+// for everything else, also for a nonce nobody spent. It writes nothing. Spent nonces are kept an hour past their expiry,
+// so that the minute ends before they do.
+func (db *DB) RepeatedSignIn(ctx context.Context, now time.Time, n Nonce) (SignInResult, error) {
+	result, err := repeat(ctx, db.reader, SignIn{Now: now, Nonce: n})
+	if err != nil {
+		return SignInResult{}, fmt.Errorf("repeat sign-in: %w", err)
+	}
+	return result, nil
+}
 
 // repeat tells a sign-in whose nonce was spent by its own first try from all others.
 func repeat(ctx context.Context, q queryer, s SignIn) (SignInResult, error) {

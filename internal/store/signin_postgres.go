@@ -23,13 +23,14 @@ const signInStatement = `WITH who AS (
 		SELECT i.id, i.account_id, a.state = 1 AS live FROM identities i JOIN accounts a ON a.id = i.account_id
 		WHERE i.issuer = $1 AND i.subject = $2 FOR NO KEY UPDATE OF i SKIP LOCKED
 	), app AS (
-		SELECT EXISTS (SELECT 1 FROM clients WHERE id = $3 AND declared AND NOT disabled) AS live
+		SELECT COALESCE((SELECT ` + clientState + ` FROM clients c WHERE c.id = $3), 0) AS state
 	), spent AS (
 		INSERT INTO nonces (hash, expires_at, consumed_at, fingerprint, key_id, session_id)
-		SELECT $4, $5, $6, $7, $8, CASE WHEN who.live AND app.live THEN $9::bytea END FROM who, app
+		SELECT $4, $5, $6, $7, $8, CASE WHEN who.live AND app.state = 1 THEN $9::bytea END FROM who, app
+		WHERE app.state <> 0
 		ON CONFLICT DO NOTHING RETURNING hash
 	), opening AS (
-		SELECT who.id, who.account_id FROM who, app, spent WHERE who.live AND app.live
+		SELECT who.id, who.account_id FROM who, app, spent WHERE who.live AND app.state = 1
 	), device AS (
 		INSERT INTO devices (id, client_id, jkt, name, created_at)
 		SELECT $10::bytea, $3, $11, $12, $6 FROM opening WHERE $10::bytea IS NOT NULL
@@ -58,7 +59,7 @@ const signInStatement = `WITH who AS (
 			opening.account_id, $9, $3, $38, $39, $40
 		FROM opening
 	)
-	SELECT who.id, who.account_id, who.live, app.live, EXISTS (SELECT 1 FROM spent), (SELECT id FROM device) FROM who, app`
+	SELECT who.id, who.account_id, who.live, app.state, EXISTS (SELECT 1 FROM spent), (SELECT id FROM device) FROM who, app`
 
 // signInKnown signs in an identity that has an account, sharing its journey and its commit with others. known is false
 // if it has none, or if it is better tried alone: nothing was changed then.
@@ -69,10 +70,12 @@ func (db *DB) signInKnown(ctx context.Context, s SignIn) (result SignInResult, k
 		return result, false, err
 	case row == nil:
 		return result, false, nil
+	case row.client == domain.ClientUndeclared:
+		return SignInResult{Verdict: ClientUnknown}, true, nil
 	case !row.fresh:
 		result, err = repeat(ctx, db.pool, s)
 		return result, true, err
-	case !row.clientLive:
+	case row.client != domain.ClientLive:
 		return SignInResult{Verdict: ClientNotLive}, true, nil
 	case !row.accountLive:
 		return SignInResult{Verdict: AccountNotLive}, true, nil
@@ -84,10 +87,11 @@ func (db *DB) signInKnown(ctx context.Context, s SignIn) (result SignInResult, k
 
 // signedIn is the row signInStatement returns.
 type signedIn struct {
-	identity                       domain.IdentityID
-	account                        domain.AccountID
-	device                         domain.DeviceID
-	accountLive, clientLive, fresh bool
+	identity           domain.IdentityID
+	account            domain.AccountID
+	device             domain.DeviceID
+	client             domain.ClientState
+	accountLive, fresh bool
 }
 
 // signInTogether sends the statements of many sign-ins in one journey: PostgreSQL runs them one after the other, each
@@ -118,7 +122,7 @@ func sendSignIns(ctx context.Context, conn *pgx.Conn, batch []*SignIn) (_ []*sig
 	rows := make([]*signedIn, len(batch))
 	for i := range rows {
 		var r signedIn
-		err := results.QueryRow().Scan(fixed{r.identity[:]}, fixed{r.account[:]}, &r.accountLive, &r.clientLive, &r.fresh,
+		err := results.QueryRow().Scan(fixed{r.identity[:]}, fixed{r.account[:]}, &r.accountLive, &r.client, &r.fresh,
 			fixed{r.device[:]})
 		switch {
 		case err == nil:

@@ -25,7 +25,7 @@ func TestAFirstSignInMakesAccountIdentityDeviceAndSession(t *testing.T) {
 		if diff := cmp.Diff(SignInResult{Verdict: SignedIn, Session: want, NewAccount: true}, got); diff != "" {
 			t.Fatal(diff)
 		}
-		view := domain.SessionView{Session: want, AccountState: domain.AccountActive, ClientLive: true}
+		view := domain.SessionView{Session: want, AccountState: domain.AccountActive, ClientState: domain.ClientLive}
 		if diff := cmp.Diff(view, mustSession(t, db, want.ID)); diff != "" {
 			t.Error(diff)
 		}
@@ -215,9 +215,45 @@ func TestARefusedSignInSpendsItsNonceAndNothingElse(t *testing.T) {
 		}
 		refused("a disabled client, known person", again(db, known), ClientNotLive)
 		refused("a disabled client, new person", newSignIn(db), ClientNotLive)
+	})
+}
+
+// Nobody declares the client: it is as unknown as one never heard of, and a sign-in of a moment later may still succeed.
+func TestASignInToAnUndeclaredClientSpendsNothing(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *DB) {
+		known := newSignIn(db)
+		s := mustSignIn(t, db, known)
+		later := again(db, known)
+		refused := func(name string, in SignIn) {
+			t.Helper()
+			before := mustRows(t, db)
+			if got, err := db.SignIn(t.Context(), in); err != nil || got.Verdict != ClientUnknown {
+				t.Errorf("%s: verdict %d (%v)", name, got.Verdict, err)
+			}
+			if diff := cmp.Diff(before, mustRows(t, db)); diff != "" {
+				t.Error(name, diff)
+			}
+		}
 		unknown := newSignIn(db)
 		unknown.Session.ClientID = "never heard of"
-		refused("an unknown client", unknown, ClientNotLive)
+		refused("never heard of", unknown)
+		mustPut(t, db, domain.Catalog{})
+		refused("known person", later)
+		refused("new person", newSignIn(db))
+		refused("the repeat of a sign-in", known)
+		if err := db.SetClientDisabled(t.Context(), "app", true, domain.Event{}); err != nil {
+			t.Fatal(err)
+		}
+		refused("disabled as well", later)
+		if _, err := db.SetAccountState(t.Context(), s.AccountID, domain.AccountDisabled, domain.Event{}); err != nil {
+			t.Fatal(err)
+		}
+		refused("and so is the account", later)
+		if _, err := db.SetAccountState(t.Context(), s.AccountID, domain.AccountActive, domain.Event{}); err != nil {
+			t.Fatal(err)
+		}
+		restoreClients(t, db)
+		mustSignIn(t, db, later)
 	})
 }
 
@@ -277,7 +313,7 @@ func TestParallelFirstSignInsOfOneIdentityMakeOneAccount(t *testing.T) {
 			t.Errorf("%d signed in", n)
 		}
 		rows := mustRows(t, db)
-		if rows["accounts"] != 1 || rows["identities"] != 1 || rows["sessions"] != 30 || rows["events"] != 32 {
+		if rows["accounts"] != 1 || rows["identities"] != 1 || rows["sessions"] != 30 || rows["events"] != catalogRows+32 {
 			t.Errorf("rows %v", rows)
 		}
 	})
@@ -297,14 +333,11 @@ func TestParallelSignInsOnOneDeviceShareItsRow(t *testing.T) {
 	})
 }
 
-func TestConsumeNonceOnce(t *testing.T) {
+func TestANonceIsConsumedOnce(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, db *DB) {
 		n := Nonce{Hash: sum(), ExpiresAt: db.Now().Add(time.Minute)}
-		for _, want := range []bool{true, false} {
-			if got, err := db.ConsumeNonce(t.Context(), n, db.Now()); err != nil || got != want {
-				t.Errorf("got %t, want %t (%v)", got, want, err)
-			}
-		}
+		spend(t, db, n, true)
+		spend(t, db, n, false)
 		if got, err := db.SignIn(t.Context(), func() SignIn { in := newSignIn(db); in.Nonce.Hash = n.Hash; return in }()); err != nil || got.Verdict != NonceSpent {
 			t.Errorf("verdict %d (%v)", got.Verdict, err)
 		}

@@ -117,7 +117,7 @@ func (w *liteWriter) work() {
 				}
 				break
 			}
-			err := w.commit(batch)
+			err := w.carry(batch)
 			for _, j := range batch {
 				j.end <- errors.Join(err, j.err)
 			}
@@ -147,31 +147,63 @@ func (w *liteWriter) take() (batch []*job, closed bool) {
 	return batch, w.closed
 }
 
-// commit carries a batch in one transaction. Its error is everybody's; that of a job which can be undone by itself
-// is its own.
-func (w *liteWriter) commit(batch []*job) (err error) {
+// jobError is the failure of a job that nothing kept apart from the others.
+type jobError struct{ error }
+
+func (e jobError) Unwrap() error { return e.error }
+
+// carry commits a batch. Its error is everybody's; that of a job which can be undone by itself is its own. A savepoint
+// is two more statements beside the one of a rotation, so a single job goes without. Only where one fails is the batch
+// undone and carried once more with a savepoint around each: what was wrong with one is nobody else's trouble.
+func (w *liteWriter) carry(batch []*job) error {
+	err := w.commit(batch, false)
+	var failed jobError
+	if errors.As(err, &failed) && len(batch) > 1 {
+		err = w.commit(batch, true)
+	}
+	return err
+}
+
+// commit carries a batch in one transaction, guarding those that share or all.
+func (w *liteWriter) commit(batch []*job, all bool) error {
 	ctx := context.Background()
-	if _, err := w.q.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return fmt.Errorf("begin: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			_, undone := w.q.ExecContext(ctx, "ROLLBACK")
-			_ = undone // it fails only where SQLite has rolled back already
+	err := safely(func() error {
+		if _, err := w.q.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
+			return fmt.Errorf("begin: %w", err)
 		}
-	}()
-	for _, j := range batch {
-		if j.ride == shared {
-			err = w.guarded(ctx, j)
-		} else if err = j.run(ctx, w.q); j.ride == single && errors.Is(err, ErrNotFound) {
-			j.err, err = err, nil // a statement that found nothing changed nothing
+		for _, j := range batch {
+			run := w.unguarded
+			if all || j.ride == shared {
+				run = w.guarded
+			}
+			if err := run(ctx, j); err != nil {
+				return err
+			}
 		}
-		if err != nil {
+		if _, err := w.q.ExecContext(ctx, "COMMIT"); err != nil {
+			return fmt.Errorf("commit: %w", err)
+		}
+		return nil
+	})
+	if err != nil { // whatever broke off: the connection must not stay inside a transaction
+		undone := safely(func() error {
+			_, err := w.q.ExecContext(ctx, "ROLLBACK")
 			return err
-		}
+		})
+		_ = undone // it fails only where SQLite has rolled back already, or never began
 	}
-	if _, err := w.q.ExecContext(ctx, "COMMIT"); err != nil {
-		return fmt.Errorf("commit: %w", err)
+	return err
+}
+
+// unguarded runs a job that is alone, or a single one: if it fails, everything is undone.
+func (w *liteWriter) unguarded(ctx context.Context, j *job) error {
+	err := safely(func() error { return j.run(ctx, w.q) })
+	if j.ride == single && errors.Is(err, ErrNotFound) {
+		j.err = err // a statement that found nothing changed nothing
+		return nil
+	}
+	if err != nil {
+		return jobError{err}
 	}
 	return nil
 }
@@ -181,7 +213,7 @@ func (w *liteWriter) guarded(ctx context.Context, j *job) error {
 	if _, err := w.q.ExecContext(ctx, "SAVEPOINT job"); err != nil {
 		return err
 	}
-	if j.err = j.run(ctx, w.q); j.err != nil {
+	if j.err = safely(func() error { return j.run(ctx, w.q) }); j.err != nil {
 		if _, err := w.q.ExecContext(ctx, "ROLLBACK TO job"); err != nil {
 			return err
 		}

@@ -22,6 +22,9 @@ var ErrNewerSchema = errors.New("the database schema is newer than this binary")
 // ErrEditedMigration is returned when a migration the database has seen is not the one in this binary.
 var ErrEditedMigration = errors.New("a migration was edited after it ran on this database")
 
+// ErrOlderRevision is returned when a newer configuration file declared its clients and resources before this one.
+var ErrOlderRevision = errors.New("a newer revision of clients and resources was declared before")
+
 // ErrClosed is returned by calls after Close.
 var ErrClosed = errors.New("the database is closed")
 
@@ -47,7 +50,7 @@ type DB struct {
 	signIns   *convoy[[32]byte, *SignIn, *signedIn]
 
 	sessions *convoy[domain.SessionID, domain.SessionID, *domain.SessionView]
-	clients  *convoy[string, string, bool]
+	clients  *convoy[string, string, domain.ClientState]
 }
 
 // postgres tells which of the two engines this is.

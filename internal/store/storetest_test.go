@@ -60,6 +60,9 @@ func smallCatalog() domain.Catalog {
 	return domain.Catalog{Clients: []domain.Client{{ID: "app", Type: domain.ClientNative}, {ID: "other", Type: domain.ClientNative}}}
 }
 
+// catalogRows is how many rows of the trail smallCatalog leaves.
+const catalogRows = 2
+
 func sum() (h [32]byte) {
 	_, _ = rand.Read(h[:])
 	return h
@@ -167,6 +170,17 @@ func atOnce(n int, f func(i int)) {
 	}
 	close(start)
 	all.Wait()
+}
+
+// spend consumes a nonce on its own.
+func spend(t testing.TB, db *DB, n Nonce, want bool) {
+	t.Helper()
+	fresh, err := write(context.Background(), db, single, func(ctx context.Context, q queryer) (bool, error) {
+		return consume(ctx, q, n, db.Now(), domain.SessionID{})
+	})
+	if err != nil || fresh != want {
+		t.Fatalf("fresh %t, want %t (%v)", fresh, want, err)
+	}
 }
 
 // run executes a statement no method has.

@@ -37,9 +37,7 @@ func TestSweepRemovesWhatIsOverAndNothingElse(t *testing.T) {
 		}
 		for i := range 3 {
 			n := Nonce{Hash: sum(), ExpiresAt: now.Add(time.Duration(-30*(i+1)) * time.Minute)}
-			if _, err := db.ConsumeNonce(t.Context(), n, now); err != nil {
-				t.Fatal(err)
-			}
+			spend(t, db, n, true)
 		}
 		for i, age := range []time.Duration{0, 29 * day, 31 * day} {
 			k := newKey(db, uint32(100+i), "ES256")

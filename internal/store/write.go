@@ -59,8 +59,8 @@ func inTransaction[T any](ctx context.Context, conn *sql.Conn, change func(conte
 	if err != nil {
 		return none, err
 	}
+	defer func() { _ = tx.Rollback() }() // also when change panics; nothing after a commit, and the first error is the one to tell
 	if result, err = change(ctx, tx); err != nil {
-		_ = tx.Rollback() // the first error is the one to tell
 		return none, err
 	}
 	if err := tx.Commit(); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/store"
 )
 
 // parts reads header and claims of a token without checking it.
@@ -155,7 +156,7 @@ func TestWithoutASigningKeyForTheMoment(t *testing.T) {
 		}
 		for _, k := range rows {
 			if k.Use == domain.KeyUseSign {
-				if err := h.DB.DropKey(t.Context(), k.ID, h.DB.Now(), domain.Event{}); err != nil {
+				if err := h.DB.DropKey(t.Context(), store.KeyDrop{ID: k.ID, At: h.DB.Now()}, domain.Event{}); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -66,11 +66,11 @@ func (s *Service) clientLive(ctx context.Context, t *accesstoken.Token) (*domain
 	if t.Subject != t.ClientID {
 		return nil, false, nil
 	}
-	live, err := s.DB.ClientLive(ctx, t.ClientID)
+	state, err := s.DB.ClientState(ctx, t.ClientID)
 	if err != nil {
 		return nil, false, oauth.Unavailable(fmt.Errorf("read client: %w", err))
 	}
-	return nil, live, nil
+	return nil, state == domain.ClientLive, nil
 }
 
 // sessionID reads `sid`; ok is false for what is none of our ids.

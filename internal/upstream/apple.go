@@ -25,9 +25,10 @@ type AppleGrant struct {
 
 // appleClient is our end of Apple's token endpoint.
 type appleClient struct {
-	teamID   string
-	signer   *jose.Signer
-	tokenURL string
+	teamID    string
+	signer    *jose.Signer
+	tokenURL  string
+	revokeURL string
 }
 
 // newAppleClient reads Apple's key; nil without one.
@@ -54,9 +55,9 @@ func newAppleClient(s Settings) (*appleClient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the private key: %w", err)
 	}
-	c := &appleClient{teamID: s.TeamID, signer: signer, tokenURL: appleToken}
+	c := &appleClient{teamID: s.TeamID, signer: signer, tokenURL: appleToken, revokeURL: appleRevoke}
 	if s.Standin != "" {
-		c.tokenURL = s.Standin + "/auth/token"
+		c.tokenURL, c.revokeURL = s.Standin+"/auth/token", s.Standin+"/auth/revoke"
 	}
 	return c, nil
 }
@@ -103,6 +104,28 @@ func (p *Provider) RedeemAppleCode(ctx context.Context, clientID, code string) (
 		return nil, appleRefusal(answer.Status, body)
 	}
 	return p.readAppleGrant(ctx, body, clientID, code, now)
+}
+
+// RevokeAppleToken revokes a refresh token that Apple gave to clientID. Apple answers 200 also for a token it does not
+// know, so whatever else it answers is ErrUnavailable: a fault that passes or that the operator can mend.
+func (p *Provider) RevokeAppleToken(ctx context.Context, clientID, token string) error {
+	if p.apple == nil {
+		return fmt.Errorf("revoke a token: %s has no Apple key", p.name)
+	}
+	secret, err := p.apple.secret(clientID, p.now())
+	if err != nil {
+		return fmt.Errorf("revoke a token: %w", err)
+	}
+	answer, err := p.fetch.PostForm(ctx, p.apple.revokeURL, url.Values{
+		"token": {token}, "token_type_hint": {"refresh_token"}, "client_id": {clientID}, "client_secret": {secret},
+	})
+	if err != nil {
+		return fmt.Errorf("%w: revoke a token: %w", ErrUnavailable, err)
+	}
+	if answer.Status != http.StatusOK {
+		return fmt.Errorf("%w: revoke a token: status %d", ErrUnavailable, answer.Status)
+	}
+	return nil
 }
 
 // appleRefusal tells a code that is used up from a fault that passes or that the operator can mend (RFC 6749 §5.2).

@@ -89,7 +89,9 @@ func (t *token) audience(e Expect) (string, error) {
 	if len(allowed) == 0 {
 		allowed = e.Audiences
 	}
-	mustFit := len(list) > 1 || hasAZP && len(e.AZP) > 0
+	// Without azp the one audience is the presenter (OIDC Core §2). Where apps are listed, that is none of them at a provider
+	// that names its apps: Google leaves azp out only for the web client itself. Other providers may never send one.
+	mustFit := len(list) > 1 || len(e.AZP) > 0 && (hasAZP || p.namesPresenter)
 	if mustFit && !slices.Contains(allowed, azp) {
 		return "", refuse(nil, "The app that asked %s for the id_token (its azp) is not one this client accepts. Add it under providers.azp of the client.", p.name)
 	}

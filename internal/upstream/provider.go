@@ -33,6 +33,7 @@ const (
 	appleIssuer = "https://appleid.apple.com"
 	appleKeys   = appleIssuer + "/auth/keys"
 	appleToken  = appleIssuer + "/auth/token"
+	appleRevoke = appleIssuer + "/auth/revoke"
 )
 
 var (
@@ -52,6 +53,7 @@ func New(s Settings, f *fetch.Client, now func() time.Time) (*Provider, error) {
 	switch s.Type {
 	case "google":
 		p.issuers, source.uri = googleIssuers, googleKeys
+		p.namesPresenter = true
 	case "apple":
 		p.issuers, source.uri = appleIssuers, appleKeys
 		p.apple, err = newAppleClient(s)

@@ -49,7 +49,9 @@ type Provider struct {
 	keys    *keyCache
 	fetch   *fetch.Client
 	now     func() time.Time
-	apple   *appleClient // nil unless the provider is Apple and we were given its key
+	// namesPresenter: the tokens apps get from it always have an azp, so that a list of azp is a demand for one.
+	namesPresenter bool
+	apple          *appleClient // nil unless the provider is Apple and we were given its key
 }
 
 // Name returns the configured name.

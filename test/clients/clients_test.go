@@ -60,7 +60,7 @@ func (w *world) web(t *testing.T, clientID, secret string) (a harness.Answer, no
 	t.Helper()
 	auth := harness.Basic(clientID, secret)
 	nonce = w.Post("/challenge", url.Values{}, auth).String("nonce")
-	asked := standin.GoogleAndroid(harness.GoogleWeb, "", harness.Person("ada"))
+	asked := standin.GoogleAndroid(harness.GoogleWeb, "android.example", harness.Person("ada"))
 	asked.Nonce = nonce
 	credential, err := w.Google.Issue(asked)
 	if err != nil {

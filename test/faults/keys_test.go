@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,8 +22,8 @@ import (
 	"github.com/countersign/countersign/test/harness"
 )
 
-// ahead is how long a key is readable on every node before one mints with it.
-const ahead = time.Minute
+// ahead is how long a signing key is published before it signs, even in haste.
+const ahead = 6 * time.Minute
 
 // eventually waits for something that a node does within a second or two.
 func eventually(t *testing.T, what string, holds func() bool) {
@@ -36,30 +37,26 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// turnKeys makes new keys of every kind, waits until both nodes know them, and lets the minute pass that lies before
-// their use: in the rows, for no clock of a process can be moved. It returns the new keys.
+// turnKeys lets the next key of every kind take over once both nodes know it, and lets the time pass that may lie before
+// that: in the rows, for no clock of a process can be moved. It returns the keys that take over.
 func (p *pair) turnKeys(t *testing.T) []client.Key {
 	t.Helper()
-	all, err := p.api.RotateKeys(t.Context(), true)
-	must(t, err)
 	var fresh []client.Key
-	for _, k := range all {
-		if k.State == "next" {
-			fresh = append(fresh, k)
-		}
-	}
+	eventually(t, "a key of every kind is next", func() bool {
+		all, err := p.api.Keys(t.Context())
+		must(t, err)
+		fresh = slices.DeleteFunc(all, func(k client.Key) bool { return k.State != "next" })
+		return len(fresh) == 3
+	})
 	for _, n := range p.nodes {
-		eventually(t, n.name+" publishes the new keys", func() bool {
-			for _, k := range fresh {
-				if k.Use == "sign" && !n.publishes(t, k.Kid) {
-					return false
-				}
-			}
-			return len(fresh) > 0
+		eventually(t, n.name+" publishes the next keys", func() bool {
+			return !slices.ContainsFunc(fresh, func(k client.Key) bool { return k.Use == "sign" && !n.publishes(t, k.Kid) })
 		})
 	}
-	const passes = `UPDATE keys SET active_at = active_at - CASE WHEN active_at > $1 THEN $2::bigint ELSE 0 END,
-		retired_at = retired_at - CASE WHEN retired_at > $1 THEN $2::bigint ELSE 0 END`
+	_, err := p.api.RotateKeys(t.Context(), true)
+	must(t, err)
+	const passes = `UPDATE keys SET active_at = active_at - CASE WHEN active_at > $1 AND active_at <= $1 + $2 THEN $2::bigint ELSE 0 END,
+		retired_at = retired_at - CASE WHEN retired_at > $1 AND retired_at <= $1 + $2 THEN $2::bigint ELSE 0 END`
 	p.exec(passes, time.Now().UnixMicro(), ahead.Microseconds())
 	return fresh
 }

@@ -45,6 +45,30 @@ func TestRT01ATokenWhoseSuccessorWasUsedEndsTheSession(t *testing.T) {
 	})
 }
 
+// RT01: whatever else a thief asks for, the replaced token is judged as one. A refused scope must not hide him.
+func TestRT01AForeignScopeDoesNotHideATheft(t *testing.T) {
+	onEngines(t, func(t *testing.T, w *world) {
+		for name, more := range map[string][]string{
+			"a scope that was not granted":    {"scope", "account.manage"},
+			"a malformed scope":               {"scope", "todos.read  todos.read"},
+			"a resource that was not granted": {"resource", "https://evil.example"},
+			"two resources":                   {"resource", harness.Audience, "resource", harness.OtherAudience},
+		} {
+			t.Run(name, func(t *testing.T) {
+				d := w.signedIn(t, bearer)
+				newest := d.next(t, d.next(t, d.first))
+				w.Clock.Step(11 * time.Second)
+				a := w.Post("/token", form(harness.ClientID, d.first, more...))
+				if a.Status != 400 || a.Error() != "invalid_grant" {
+					t.Fatalf("%d %s", a.Status, a.Body)
+				}
+				d.refused(t, newest, "invalid_grant")
+				d.wantEnded(t, "reuse")
+			})
+		}
+	})
+}
+
 // RT07: a thief has a copy of the token and goes in step with the victim for sixty refreshes.
 func TestRT07AThiefInStepIsFoundOut(t *testing.T) {
 	onEngines(t, func(t *testing.T, w *world) {
