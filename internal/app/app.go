@@ -55,6 +55,7 @@ type App struct {
 	givenClock bool          // Options.Clock: never compared with the database's
 	ready      chan struct{} // closed when the first request would be answered
 	draining   atomic.Bool   // stopping: load balancers should look elsewhere
+	unready    atomic.Value  // string: why the last probe was told that this node is not ready; "" when it was
 }
 
 // New opens the database, brings its schema up to date, loads the keys and listens. Nothing is served before Run.
@@ -69,6 +70,9 @@ func New(ctx context.Context, c *config.Config, o Options) (_ *App, err error) {
 		a.log.Warn(w)
 	}
 	if a.db, err = openStore(ctx, c, o); err != nil {
+		return nil, err
+	}
+	if err := a.warnOfLosses(ctx); err != nil {
 		return nil, err
 	}
 	if a.ring, err = openRing(ctx, c, a.db, o.Keys); err != nil {

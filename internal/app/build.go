@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/countersign/countersign/internal/accounthttp"
 	"github.com/countersign/countersign/internal/adminhttp"
@@ -38,6 +39,23 @@ func openStore(ctx context.Context, c *config.Config, o Options) (*store.DB, err
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// warnOfLosses says what an operator must not overlook: a database that may forget what was acknowledged, and a recovery
+// that is declared.
+func (a *App) warnOfLosses(ctx context.Context) error {
+	setting, err := a.db.Forgetful(ctx)
+	if err != nil {
+		return err
+	}
+	if setting != "" {
+		a.log.Warn("the database may lose what it has acknowledged when it is killed: phones then hold refresh tokens "+
+			"ahead of their rows, which are answered 503. Set it to on.", "setting", setting+" = off")
+	}
+	if until := a.config.RecoveryUntil; a.db.Now().Before(until) {
+		a.log.Warn("recovery is declared: refresh tokens ahead of their rows are taken", "until", until.UTC().Format(time.RFC3339))
+	}
+	return nil
 }
 
 func prepareStore(ctx context.Context, db *store.DB, o Options) error {
@@ -114,7 +132,8 @@ func (a *App) build() error {
 	a.signIn = &signin.Service{
 		DB: a.db, Keys: a.ring, Providers: set, Issuer: a.config.Issuer, FailuresPerMinute: limits.SignInFailuresPerMinute,
 		Sessions: &session.Service{
-			DB: a.db, Keys: a.ring, RetriesPerMinute: limits.RefreshRetriesPerMinute, AdvancesPerMinute: limits.RefreshesPerMinute,
+			DB: a.db, Keys: a.ring, RecoverUntil: a.config.RecoveryUntil,
+			RetriesPerMinute: limits.RefreshRetriesPerMinute, AdvancesPerMinute: limits.RefreshesPerMinute,
 		},
 		GaveUp: func(err error) { a.log.Warn("an Apple authorization code was given up", "cause", err) },
 	}

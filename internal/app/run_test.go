@@ -236,3 +236,13 @@ func TestWhatKeepsAServerFromStarting(t *testing.T) {
 		})
 	}
 }
+
+func TestADeclaredRecoveryIsAnnounced(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, dir, database string) {
+		until := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+		s := start(t, dir, database, "recovery_until: "+until+"\n")
+		if !strings.Contains(s.log.String(), "recovery is declared") || !strings.Contains(s.log.String(), until) {
+			t.Errorf("nothing tells of the recovery:\n%s", s.log.String())
+		}
+	})
+}

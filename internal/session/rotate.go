@@ -70,6 +70,12 @@ func (s *Service) Rotate(ctx context.Context, p Presented) (*Rotated, error) {
 			return nil, errNotValid
 		}
 		v := u.judge(&found.View)
+		if s.recovering(u, found.View.Tier, v) {
+			if err := s.forward(ctx, u); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if v.answered() && !u.answerable(&found.View) {
 			event.Add(ctx, "rotation", "no_audience")
 			return nil, errNoAudience
@@ -180,7 +186,7 @@ func (s *Service) answer(ctx context.Context, u use, v domain.SessionView, as ve
 		// unknown, which may be a slip in a file, and signs nobody out (DESIGN section 1).
 		return nil, oauth.UnknownClient(domain.ErrUndeclared)
 	}
-	return nil, errOver
+	return nil, notLiveError(&v, u.now)
 }
 
 // promptly is how soon after a rotation its retries are not counted: parallel requests of one app.

@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -218,20 +220,25 @@ func TestWhatASessionHangsOnMustLive(t *testing.T) {
 		ctx := t.Context()
 		for _, c := range []struct {
 			name string
+			says string // whether signing in again will help
 			end  func(a *signedIn) error
 		}{
-			{"account disabled", func(a *signedIn) error {
+			{"account disabled", "The account is disabled. Signing in again will not help", func(a *signedIn) error {
 				_, err := h.db.SetAccountState(ctx, a.account, domain.AccountDisabled, domain.Event{At: h.db.Now()})
 				return err
 			}},
-			{"signed out", func(a *signedIn) error { return h.s.End(ctx, a.id, domain.EndedBySignOut) }},
-			{"ended twice", func(a *signedIn) error {
+			{"signed out", "This session has ended. Sign in again.", func(a *signedIn) error { return h.s.End(ctx, a.id, domain.EndedBySignOut) }},
+			{"ended twice", "This session has ended. Sign in again.", func(a *signedIn) error {
 				if err := h.s.End(ctx, a.id, domain.EndedByUser); err != nil {
 					return err
 				}
 				return h.s.End(ctx, a.id, domain.EndedByAdmin)
 			}},
-			{"client disabled", func(*signedIn) error {
+			{"ended, and the account disabled", "This session has ended. Sign in again.", func(a *signedIn) error {
+				_, err := h.db.SetAccountState(ctx, a.account, domain.AccountDisabled, domain.Event{At: h.db.Now()})
+				return errors.Join(err, h.s.End(ctx, a.id, domain.EndedBySignOut))
+			}},
+			{"client disabled", "This client is disabled. Signing in again will not help", func(*signedIn) error {
 				return h.db.SetClientDisabled(ctx, phone.ID, true, domain.Event{At: h.db.Now()})
 			}},
 		} {
@@ -248,6 +255,9 @@ func TestWhatASessionHangsOnMustLive(t *testing.T) {
 						t.Errorf("%s: answered", c.name)
 					}
 					wantCode(t, err, oauth.InvalidGrant)
+					if got := oauth.AsError(err).Description; !strings.HasPrefix(got, c.says) {
+						t.Errorf("%s: %q", c.name, got)
+					}
 				})
 			}
 		}

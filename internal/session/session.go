@@ -4,6 +4,7 @@ package session
 
 import (
 	"sync"
+	"time"
 
 	"github.com/countersign/countersign/internal/keyring"
 	"github.com/countersign/countersign/internal/store"
@@ -13,6 +14,8 @@ import (
 type Service struct {
 	DB   *store.DB
 	Keys *keyring.Ring
+	// RecoverUntil is when a declared recovery ends; zero: none is declared
+	RecoverUntil time.Time
 	// Limits
 	RetriesPerMinute  int // zero: 10; negative: no limit
 	AdvancesPerMinute int // zero: 60; negative: no limit

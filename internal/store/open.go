@@ -49,9 +49,9 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 }
 
 func (db *DB) openPostgres(ctx context.Context, o Options) error {
-	config, err := pgx.ParseConfig(o.URL)
+	config, err := parsePostgres(o.URL)
 	if err != nil {
-		return err // pgx leaves the password out
+		return err
 	}
 	config.RuntimeParams["application_name"] = "countersign"
 	conns := o.MaxConns
@@ -81,8 +81,8 @@ func prepareSession(ctx context.Context, conn *pgx.Conn) error {
 // openLite opens the file for one writing and a few reading connections. The file is made here, for SQLite would
 // make it readable for everybody; it gives its -wal and -shm companions the same mode.
 func (db *DB) openLite(ctx context.Context, path string) error {
-	if path == "" || strings.HasPrefix(path, ":memory:") {
-		return errors.New("sqlite needs a file: sqlite:PATH")
+	if err := checkLitePath(path); err != nil {
+		return err
 	}
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -111,6 +111,25 @@ func liteDSN(path string, pragmas ...string) string {
 		"_pragma": append([]string{"busy_timeout(5000)", "journal_mode(WAL)"}, pragmas...),
 	}
 	return (&url.URL{Scheme: "file", Opaque: url.PathEscape(path), RawQuery: query.Encode()}).String()
+}
+
+// Forgetful names the setting of PostgreSQL that lets a killed server lose what it has acknowledged, or nothing. SQLite's
+// are in the DSN.
+func (db *DB) Forgetful(ctx context.Context) (setting string, err error) {
+	if !db.postgres() {
+		return "", nil
+	}
+	var commit, fsync string
+	err = one(ctx, db.pool, "SELECT current_setting('synchronous_commit'), current_setting('fsync')", nil, &commit, &fsync)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("ask for the database's settings: %w", err)
+	case commit == "off":
+		return "synchronous_commit", nil
+	case fsync == "off":
+		return "fsync", nil
+	}
+	return "", nil
 }
 
 // Close lets running batches finish and closes.

@@ -155,7 +155,7 @@ func TestTheClockIsTheDatabases(t *testing.T) {
 		if drift := time.Since(db.Now()); drift.Abs() > time.Minute || offset.Abs() < day {
 			t.Errorf("after measuring %s off the true time, offset %s", drift, offset)
 		}
-		if err := db.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "clock") {
+		if err := db.Ready(t.Context()); !errors.Is(err, ErrClock) {
 			t.Error("ready in spite of the clock:", err)
 		}
 	})
@@ -214,5 +214,21 @@ func TestAVanishedNodeHoldsNoLocksForLong(t *testing.T) {
 	var text string
 	if err := one(t.Context(), db.pool, "SHOW idle_in_transaction_session_timeout", nil, &text); err != nil || text != "8s" {
 		t.Errorf("idle transactions are bounded by %q, error %v", text, err)
+	}
+}
+
+func TestAForgetfulDatabaseIsNamed(t *testing.T) {
+	forgetful := pgcluster.Shared(t) // by what its administrator set: in the URL it is refused
+	const forget = `DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); END $$`
+	if _, err := opened(t, Options{URL: forgetful}).pool.ExecContext(t.Context(), forget); err != nil {
+		t.Fatal(err)
+	}
+	for setting, url := range map[string]string{"": pgcluster.Shared(t), "synchronous_commit": forgetful} {
+		if got, err := opened(t, Options{URL: url}).Forgetful(t.Context()); got != setting || err != nil {
+			t.Errorf("%q (%v), want %q", got, err, setting)
+		}
+	}
+	if got, err := opened(t, Options{URL: "sqlite:" + filepath.Join(t.TempDir(), "test.db")}).Forgetful(t.Context()); got != "" || err != nil {
+		t.Errorf("SQLite: %q (%v)", got, err)
 	}
 }
