@@ -248,6 +248,20 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// Whoever asks the public listener for accounts hears where the admin API is, and not that an account is unknown.
+func TestAWrongListenerIsToldFromAnUnknownAccount(t *testing.T) {
+	h := house.OnSQLite(t)
+	public := httptest.NewServer(httpd.Handler(httpd.Options{}, nil))
+	t.Cleanup(public.Close)
+	const hint = "this looks like the public listener; the base URL (--server) is the address of admin.listen"
+	if _, err := connect(t, h, public.URL, apikey.Scopes()...).Accounts(t.Context(), client.Page{}); err == nil || !strings.Contains(err.Error(), hint) {
+		t.Errorf("the public listener: %v", err)
+	}
+	if _, err := connect(t, h, serve(t, h), apikey.Scopes()...).Account(t.Context(), "acc_nobody"); !client.IsNotFound(err) || strings.Contains(err.Error(), hint) {
+		t.Errorf("an unknown account: %v", err)
+	}
+}
+
 // An API key goes to the server it is meant for and to no other.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	asked := false

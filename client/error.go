@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"strconv"
 	"time"
@@ -41,6 +42,10 @@ func IsNotFound(err error) bool {
 	return errors.As(err, &e) && e.Status == http.StatusNotFound
 }
 
+// problemType is what the admin API says that it does not have something in (RFC 9457 §3). A 404 of another type says
+// that there is no admin API.
+const problemType = "application/problem+json"
+
 func newError(res *http.Response, body []byte) *Error {
 	var problem struct {
 		Title  string `json:"title"`
@@ -59,6 +64,9 @@ func newError(res *http.Response, body []byte) *Error {
 	}
 	if e.Detail == "" {
 		e.Detail = problem.Description
+	}
+	if media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type")); e.Status == http.StatusNotFound && media != problemType {
+		e.Detail = "this looks like the public listener; the base URL (--server) is the address of admin.listen"
 	}
 	if seconds, err := strconv.Atoi(res.Header.Get("Retry-After")); err == nil && seconds > 0 {
 		e.RetryAfter = time.Duration(seconds) * time.Second

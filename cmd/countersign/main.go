@@ -14,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/countersign/countersign/internal/app"
 	"github.com/countersign/countersign/internal/config"
 )
 
@@ -66,7 +67,7 @@ func run(c console, args []string) int {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 	)
 	if err != nil {
-		return c.fail(err)
+		return c.fail(err, "")
 	}
 	if len(args) == 0 {
 		args = []string{"--help"}
@@ -80,17 +81,21 @@ func run(c console, args []string) int {
 		return exitUsage
 	}
 	if err := parsed.Run(&c); err != nil {
-		return c.fail(err)
+		return c.fail(err, parsed.Command())
 	}
 	return exitOK
 }
 
-// fail prints an error the way a person wants to read it.
-func (c console) fail(err error) int {
+// fail prints an error of a command the way a person wants to read it.
+func (c console) fail(err error, command string) int {
 	var problems config.Problems
 	if errors.As(err, &problems) {
 		_, _ = fmt.Fprintln(c.err, problems.Error())
-		_, _ = fmt.Fprintf(c.err, "\n%s in the configuration; nothing was started.\n", count(len(problems), "problem"))
+		outcome := ""
+		if command == "serve" {
+			outcome = "; nothing was started"
+		}
+		_, _ = fmt.Fprintf(c.err, "\n%s in the configuration%s.\n", count(len(problems), "problem"), outcome)
 		return exitError
 	}
 	// Errors of package client begin with its name, which is ours.
@@ -110,4 +115,4 @@ type configured struct {
 	Config string `short:"c" env:"COUNTERSIGN_CONFIG" placeholder:"FILE" help:"Configuration file. Without one: dev mode. (${env})"`
 }
 
-func (c configured) load() (*config.Config, error) { return config.Load(c.Config) }
+func (c configured) load() (*config.Config, error) { return config.Load(c.Config, app.CheckDatabase) }

@@ -106,11 +106,28 @@ func (a *App) healthz(w http.ResponseWriter, r *http.Request) {
 const readyWithin = 2 * time.Second
 
 // readyz says whether this node should get work: the database answers, its schema and its clock fit, the keys are
-// read, and the server is not stopping.
+// read, and the server is not stopping. The answer names which of them it is; the cause, with addresses and names of the
+// database in it, is for the log alone.
 func (a *App) readyz(w http.ResponseWriter, r *http.Request) {
-	if err := a.notReady(r); err != nil {
-		httpd.WriteJSON(w, r, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "reason": err.Error()})
+	reason, cause := a.notReady(r.Context())
+	if r.Context().Err() == nil { // else the probe left early, and that is no verdict on this node
+		a.tellReadiness(reason, cause)
+	}
+	if reason != "" {
+		httpd.WriteJSON(w, r, http.StatusServiceUnavailable, map[string]string{"status": "not ready", "reason": reason})
 		return
 	}
 	httpd.WriteJSON(w, r, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+// tellReadiness logs when a reason not to be ready begins and when the last one is gone, however often probes ask.
+func (a *App) tellReadiness(reason string, cause error) {
+	before, _ := a.unready.Swap(reason).(string)
+	switch reason {
+	case before:
+	case "":
+		a.log.Info("ready again", "after", before)
+	default:
+		a.log.Warn("not ready", "reason", reason, "cause", cause)
+	}
 }

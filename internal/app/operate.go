@@ -19,6 +19,10 @@ import (
 // actor is who the audit trail names for them.
 const actor = "command line"
 
+// CheckDatabase tells what is wrong with the URL of a database, in a sentence without its password, and does not
+// connect: it is what config.Load asks, which knows no driver.
+func CheckDatabase(url string) error { return store.CheckURL(url) }
+
 // Migrate brings the schema of the configured database to this release and returns how many steps ran.
 func Migrate(ctx context.Context, c *config.Config) (steps int, err error) {
 	db, err := store.Open(ctx, store.Options{URL: c.Database, MaxConns: c.DatabaseMaxConns})

@@ -43,6 +43,10 @@ func TestAnOutageOfTheDatabasePasses(t *testing.T) {
 		return strings.Contains(s.log.String(), `msg="background job fails" job="read the catalog"`)
 	})
 
+	if status, body := s.get(t, s.AdminURL()+"/readyz"); status != http.StatusServiceUnavailable || body != `{"reason":"database","status":"not ready"}` {
+		t.Errorf("a stranger is told %d %s", status, body)
+	}
+
 	if err := cluster.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -56,5 +60,10 @@ func TestAnOutageOfTheDatabasePasses(t *testing.T) {
 	})
 	if n := strings.Count(s.log.String(), `msg="background job fails" job="read the catalog"`); n != 1 {
 		t.Errorf("one outage was told %d times", n)
+	}
+	for _, line := range []string{`msg="not ready" reason=database cause="`, `msg="ready again"`} {
+		if n := strings.Count(s.log.String(), line); n != 1 {
+			t.Errorf("%d lines with %s:\n%s", n, line, s.log.String())
+		}
 	}
 }

@@ -186,14 +186,30 @@ func (a *App) sweep(ctx context.Context) error {
 	return err
 }
 
-func (a *App) notReady(r *http.Request) error {
+// notReady says what keeps this node from work, as a word anybody may read and with its cause for the log; "" where
+// nothing does.
+func (a *App) notReady(ctx context.Context) (reason string, cause error) {
 	if a.draining.Load() {
-		return errStopping
+		return "stopping", errStopping
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), readyWithin)
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
 	defer cancel()
 	if err := a.db.Ready(ctx); err != nil {
-		return err
+		return unfit(err, "database"), err
 	}
-	return a.ring.Ready()
+	if err := a.ring.Ready(); err != nil {
+		return unfit(err, "keys"), err
+	}
+	return "", nil
+}
+
+// unfit finds the word for what is wrong, where it is not all that was asked.
+func unfit(err error, all string) string {
+	switch {
+	case errors.Is(err, store.ErrNotMigrated):
+		return "schema"
+	case errors.Is(err, store.ErrClock):
+		return "clock"
+	}
+	return all
 }

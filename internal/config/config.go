@@ -11,27 +11,30 @@ import (
 
 // Config is everything an operator can say. Load gives one that is complete and valid.
 type Config struct {
-	Issuer           string     `yaml:"issuer"`
-	Listen           string     `yaml:"listen"`
-	Admin            Admin      `yaml:"admin"`
-	TLS              TLS        `yaml:"tls"`
-	TrustedProxies   []string   `yaml:"trusted_proxies"`
-	Database         string     `yaml:"database"`
-	DatabaseMaxConns int        `yaml:"database_max_connections"`
-	MasterKeyFile    string     `yaml:"master_key_file"`
-	Log              Log        `yaml:"log"`
-	Limits           Limits     `yaml:"limits"`
-	Revision         int        `yaml:"revision"` // of clients and resources
-	Providers        []Provider `yaml:"providers"`
-	Resources        []Resource `yaml:"resources"`
-	Clients          []Client   `yaml:"clients"`
+	Issuer           string   `yaml:"issuer"`
+	Listen           string   `yaml:"listen"`
+	Admin            Admin    `yaml:"admin"`
+	TLS              TLS      `yaml:"tls"`
+	TrustedProxies   []string `yaml:"trusted_proxies"`
+	Database         string   `yaml:"database"`
+	DatabaseMaxConns int      `yaml:"database_max_connections"`
+	MasterKeyFile    string   `yaml:"master_key_file"`
+	Log              Log      `yaml:"log"`
+	Limits           Limits   `yaml:"limits"`
+	Revision         int      `yaml:"revision"` // of clients and resources
+	// RecoveryUntil ends a declared recovery: after a restore, refresh tokens ahead of their rows are taken until then.
+	RecoveryUntil time.Time  `yaml:"recovery_until"`
+	Providers     []Provider `yaml:"providers"`
+	Resources     []Resource `yaml:"resources"`
+	Clients       []Client   `yaml:"clients"`
 
 	// MasterKey is what the master key file or the environment holds. In dev mode it may be empty: then the server
 	// makes the file.
 	MasterKey Secret `yaml:"-"`
 	Dev       bool   `yaml:"-"` // no file: dev mode
 
-	src source
+	masterKeyExposed bool // others than its owner may read the file
+	src              source
 }
 
 // Admin is the private listener.

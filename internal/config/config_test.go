@@ -21,7 +21,8 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // Every file under testdata/refused gets exactly the sentences of its golden file: all problems at once, each with its
 // line and a remedy. KL04 is among them.
-// rfc6749-3.1.2-01, rfc6749-3.2-01, rfc6749-10.1-01, rfc7519-4.1.2-01, rfc8725-3.2-01
+// rfc6749-3.1.2-01, rfc6749-3.2-01, rfc6749-10.1-01, rfc6749-10.10-03, rfc7519-4.1.2-01, rfc8414-2-01, rfc8693-2.1-04,
+// rfc8725-3.2-01
 func TestEveryProblemIsToldWithItsLineAndRemedy(t *testing.T) {
 	files, err := filepath.Glob("testdata/refused/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -86,8 +87,53 @@ func TestAFullFileIsReadAsWritten(t *testing.T) {
 	if c.Dev {
 		t.Error("a file is not dev mode")
 	}
+	c.masterKeyExposed = false // a checkout cannot say that a file is for its owner alone
 	if !slices.Equal(c.Warnings(), []string{"the issuer is plain http on this machine: fit for trying out, not for real people"}) {
 		t.Errorf("warnings: %q", c.Warnings())
+	}
+}
+
+func TestAMasterKeyOthersCanReadIsWarnedOf(t *testing.T) {
+	key := accepted(t).MasterKey
+	for mode, want := range map[os.FileMode]bool{0o600: false, 0o400: false, 0o640: true, 0o604: true, 0o444: true} {
+		path := filepath.Join(t.TempDir(), "master.key")
+		if err := os.WriteFile(path, []byte(key), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		warnings := accepted(t, EnvMasterKeyFile+"="+path).Warnings()
+		if got := slices.ContainsFunc(warnings, func(w string) bool { return strings.Contains(w, path) && strings.Contains(w, "chmod 600") }); got != want {
+			t.Errorf("mode %o: %q", mode, warnings)
+		}
+	}
+	if w := accepted(t, EnvMasterKey+"="+string(key)).Warnings(); len(w) != 1 {
+		t.Errorf("no file, and yet: %q", w)
+	}
+}
+
+// This package knows no driver; who does says what is wrong with a URL, and here it gets its line and remedy.
+func TestAURLTheDriverRefusesIsToldWithItsLine(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	asked := 0
+	refuse := func(string) error {
+		asked++
+		return errors.New("the driver cannot use it")
+	}
+	for database, want := range map[string]bool{"postgres://u:hunter2@h/d?sslmode=bogus": true, "postgresql://h": true, "postgres://%zz": false, "sqlite:./x.db": false} {
+		text := fmt.Sprintf("issuer: https://login.example.com\ndatabase: %q\n", database)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		asked = 0
+		_, err := load(file, environ{EnvMasterKey + "=" + string(accepted(t).MasterKey)}, refuse)
+		if got := err != nil && strings.Contains(err.Error(), "c.yaml:2: database: the driver cannot use it\n    -> "); got != want || (asked > 0) != want {
+			t.Errorf("%s: asked %d times: %v", database, asked, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("it shows the password: %v", err)
+		}
 	}
 }
 
@@ -185,7 +231,12 @@ func TestTheEnvironmentOverridesTheFile(t *testing.T) {
 		{"the database from a file", environ{"COUNTERSIGN_DATABASE_FILE=" + write("url", "postgres://u@h/d\n")}, func(c *Config) bool { return c.Database == "postgres://u@h/d" }},
 		{"the master key itself", environ{"COUNTERSIGN_MASTER_KEY=" + key}, func(c *Config) bool { return string(c.MasterKey) == key && c.MasterKeyFile == "" }},
 		{"the master key from a file", environ{"COUNTERSIGN_MASTER_KEY_FILE=" + write("key", key+"\n")}, func(c *Config) bool { return string(c.MasterKey) == key+"\n" }},
-		{"what a container platform adds", environ{"COUNTERSIGN_PORT=tcp://10.0.0.1:80", "COUNTERSIGN_SERVICE_HOST=10.0.0.1"}, func(*Config) bool { return true }},
+		{"what a container platform adds", environ{
+			"COUNTERSIGN_PORT=tcp://10.0.0.1:80", "COUNTERSIGN_SERVICE_HOST=10.0.0.1", "COUNTERSIGN_SERVICE_PORT=80", "COUNTERSIGN_SERVICE_PORT_HTTP=80",
+			"COUNTERSIGN_PORT_80_TCP=tcp://10.0.0.1:80", "COUNTERSIGN_PORT_80_TCP_ADDR=10.0.0.1", "COUNTERSIGN_ADMIN_SERVICE_HOST=10.0.0.2", "COUNTERSIGN_ADMIN_PORT=tcp://10.0.0.2:81",
+		}, func(*Config) bool { return true }},
+		{"what the command line reads", environ{"COUNTERSIGN_API_KEY=cs_sk_x", "COUNTERSIGN_SERVER=http://127.0.0.1:1", "COUNTERSIGN_CONFIG=x"}, func(*Config) bool { return true }},
+		{"what the tests read", environ{"COUNTERSIGN_TEST_POSTGRES=x", "COUNTERSIGN_TEST_LONG=1", "COUNTERSIGN_FAULTS_SEED=1"}, func(*Config) bool { return true }},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -203,6 +254,13 @@ func TestABadEnvironmentIsNamed(t *testing.T) {
 	}{
 		{"both twins", "COUNTERSIGN_DATABASE: it is set, and so is COUNTERSIGN_DATABASE_FILE", environ{"COUNTERSIGN_DATABASE=sqlite:x", "COUNTERSIGN_DATABASE_FILE=/x"}},
 		{"a misspelt name", "COUNTERSIGN_DATABSE: there is no such variable\n    -> did you mean COUNTERSIGN_DATABASE?", environ{"COUNTERSIGN_DATABSE=sqlite:x"}},
+		{"a name that is like none of ours", "COUNTERSIGN_FOO: there is no such variable\n    -> unset it; known are: COUNTERSIGN_ISSUER, COUNTERSIGN_LISTEN, ", environ{"COUNTERSIGN_FOO=bar"}},
+		{"a key of the file that is no variable", "COUNTERSIGN_TRUSTED_PROXIES: there is no such variable", environ{"COUNTERSIGN_TRUSTED_PROXIES=10.0.0.1"}},
+		{"half a name", "COUNTERSIGN_ADMIN: there is no such variable\n    -> did you mean COUNTERSIGN_ADMIN_LISTEN?", environ{"COUNTERSIGN_ADMIN=127.0.0.1:1"}},
+		{"a port that no platform made up", "COUNTERSIGN_PORT: there is no such variable", environ{"COUNTERSIGN_PORT=8080"}},
+		{"a file that never ends", "COUNTERSIGN_DATABASE_FILE: /dev/zero is larger than 64 KiB\n    -> name the right file", environ{"COUNTERSIGN_DATABASE_FILE=/dev/zero"}},
+		{"a master key that never ends", "COUNTERSIGN_MASTER_KEY_FILE: /dev/zero is larger than 64 KiB", environ{"COUNTERSIGN_MASTER_KEY_FILE=/dev/zero"}},
+		{"an empty file", "COUNTERSIGN_MASTER_KEY_FILE: /dev/null is empty\n    -> ", environ{"COUNTERSIGN_MASTER_KEY_FILE=/dev/null"}},
 		{"a value the file's line has nothing to do with", `COUNTERSIGN_LISTEN: "here" is not an address to listen on`, environ{"COUNTERSIGN_LISTEN=here"}},
 		{"a file that is not there", "COUNTERSIGN_MASTER_KEY_FILE: there is no file /nowhere/key\n    -> make one: countersign key new-master --out /nowhere/key", environ{"COUNTERSIGN_MASTER_KEY_FILE=/nowhere/key"}},
 		{"a short master key", "COUNTERSIGN_MASTER_KEY: master key, line 1: 5 bytes are too short", environ{"COUNTERSIGN_MASTER_KEY=c2hvcnQ"}},
@@ -214,6 +272,21 @@ func TestABadEnvironmentIsNamed(t *testing.T) {
 				t.Errorf("got %v\nwant it to say %s", err, tt.want)
 			}
 		})
+	}
+}
+
+// Nothing is told twice: the file was empty, so that it gave no database follows.
+func TestAnEmptyFileIsOneProblem(t *testing.T) {
+	_, err := load("testdata/accepted/full.yaml", environ{EnvDatabaseFile + "=/dev/null"})
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Text != "/dev/null is empty" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestAConfigurationThatNeverEndsIsRefused(t *testing.T) {
+	if _, err := load("/dev/zero", nil); err == nil || !strings.Contains(err.Error(), "/dev/zero is larger than 1024 KiB") {
+		t.Errorf("got %v", err)
 	}
 }
 
@@ -276,6 +349,8 @@ func TestRedirectURIs(t *testing.T) {
 		{"com.example.app:/callback", true, false},
 		{"com.example.app://callback", true, false},
 		{"http://app.example.com/callback", false, false},
+		{"com.example.app:callback", false, false},
+		{"javascript://%0aalert(1)", false, false},
 		{"/callback", false, false},
 		{"http://127.0.0.1.evil.com/", false, false},
 		{"http://2130706433/", false, false},

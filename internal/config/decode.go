@@ -101,10 +101,12 @@ func (d *decoder) value(n *yaml.Node, where string, into reflect.Value) {
 		d.add(where, "the key has no value", "give it one, or remove the line")
 		return
 	}
-	switch into.Kind() {
-	case reflect.Struct:
+	switch {
+	case into.Type() == reflect.TypeFor[time.Time]():
+		d.time(n, where, into)
+	case into.Kind() == reflect.Struct:
 		d.mapping(n, where, into)
-	case reflect.Slice:
+	case into.Kind() == reflect.Slice:
 		d.sequence(n, where, into)
 	default:
 		d.scalar(n, where, into)
@@ -163,6 +165,15 @@ func (d *decoder) duration(n *yaml.Node, where string, into reflect.Value) {
 		return
 	}
 	into.SetInt(int64(t))
+}
+
+func (d *decoder) time(n *yaml.Node, where string, into reflect.Value) {
+	t, err := time.Parse(time.RFC3339, n.Value)
+	if err != nil {
+		d.add(where, describe(n)+" is not a moment", "write date, time and zone: 2026-12-01T00:00:00Z")
+		return
+	}
+	into.Set(reflect.ValueOf(t))
 }
 
 // follow resolves a YAML alias; the struct's shape bounds how deep that can go.

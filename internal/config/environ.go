@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -29,11 +30,17 @@ const (
 	EnvAPIKey = prefix + "API_KEY"
 )
 
+// variables lists all that an operator can set. Another name with our prefix is refused.
 func variables() []string {
 	return []string{
 		EnvIssuer, EnvListen, EnvAdminListen, EnvTLSCertFile, EnvTLSKeyFile, EnvDatabase, EnvDatabaseFile,
 		EnvMasterKey, EnvMasterKeyFile, EnvLogFormat, EnvLogLevel, EnvConfig, EnvServer, EnvAPIKey,
 	}
+}
+
+// testVariables are read by the test suites, which pass them on to the servers they start.
+func testVariables() []string {
+	return []string{prefix + "TEST_POSTGRES", prefix + "TEST_LONG", prefix + "FAULTS_SEED"}
 }
 
 // environ is the environment as name=value lines.
@@ -51,7 +58,7 @@ func (e environ) get(name string) string {
 // apply puts the environment over what the file said. Paths in it are relative to the working directory.
 func (e environ) apply(c *Config, ps *Problems) {
 	e.refuseTwins(ps)
-	e.refuseMisspelt(ps)
+	e.refuseUnknown(ps)
 	plain := []struct {
 		name, key string
 		into      *string
@@ -90,18 +97,36 @@ func (e environ) refuseTwins(ps *Problems) {
 	}
 }
 
-// refuseMisspelt refuses a variable that is nearly one of ours. Others with our prefix are let through: container
-// platforms make some up for a service of that name (COUNTERSIGN_PORT, COUNTERSIGN_SERVICE_HOST).
-func (e environ) refuseMisspelt(ps *Problems) {
+// refuseUnknown refuses a variable with our prefix that nothing reads: whoever set it believes that it counts.
+func (e environ) refuseUnknown(ps *Problems) {
 	for _, line := range e {
 		name, value, _ := strings.Cut(line, "=")
-		if value == "" || !strings.HasPrefix(name, prefix) || slices.Contains(variables(), name) {
+		word, ours := strings.CutPrefix(name, prefix)
+		if value == "" || !ours || slices.Contains(variables(), name) || slices.Contains(testVariables(), name) || serviceLink(word, value) {
 			continue
 		}
-		for _, known := range variables() {
-			if distance(name, known) <= 2 {
-				ps.add(source{}, name, "there is no such variable", fmt.Sprintf("did you mean %s?", known))
-			}
-		}
+		ps.add(source{}, name, "there is no such variable", unknownVariableRemedy(word))
 	}
+}
+
+func unknownVariableRemedy(word string) string {
+	var words []string
+	for _, name := range variables() {
+		words = append(words, strings.TrimPrefix(name, prefix))
+	}
+	if near := nearest(word, words); near != "" {
+		return fmt.Sprintf("did you mean %s?", prefix+near)
+	}
+	return "unset it; known are: " + strings.Join(variables(), ", ")
+}
+
+var (
+	serviceWord = regexp.MustCompile(`^(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+	portWord    = regexp.MustCompile(`^(\w+_)?PORT$`)
+)
+
+// serviceLink tells whether a variable is one that Kubernetes makes up, in every pod beside it, for a service named
+// countersign or countersign-something: COUNTERSIGN_SERVICE_HOST, COUNTERSIGN_PORT=tcp://10.0.0.1:80 and their like.
+func serviceLink(word, value string) bool {
+	return serviceWord.MatchString(word) || (portWord.MatchString(word) && strings.Contains(value, "://"))
 }

@@ -4,23 +4,28 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 )
 
-// maxFile bounds every file the configuration names.
-const maxFile = 1 << 20
+// How much is read of a file: what is named may be a device that never ends.
+const (
+	maxFile          = 64 << 10 // keys, secrets, certificates
+	maxConfiguration = 1 << 20
+)
 
 // readFiles reads what the configuration keeps out of itself: secrets and private keys.
 func (c *Config) readFiles(ps *Problems) {
 	if c.MasterKeyFile != "" && !c.devKeyToBeMade() {
-		c.MasterKey = Secret(readFile(c.MasterKeyFile, "master_key_file", c.src, ps))
+		c.MasterKey = Secret(readFilled(c.MasterKeyFile, "master_key_file", c.src, ps))
+		c.masterKeyExposed = exposed(c.MasterKeyFile)
 	}
 	for i := range c.Providers {
 		if p := &c.Providers[i]; p.PrivateKeyFile != "" {
-			p.PrivateKeyPEM = Secret(readFile(p.PrivateKeyFile, at("providers", i, "private_key_file"), c.src, ps))
+			p.PrivateKeyPEM = Secret(readFilled(p.PrivateKeyFile, at("providers", i, "private_key_file"), c.src, ps))
 		}
 	}
 	for i := range c.Resources {
@@ -46,28 +51,67 @@ func (c *Config) devKeyToBeMade() bool {
 
 // readSecret reads a file that holds one line; the newline at its end is no part of the secret.
 func readSecret(path, where string, src source, ps *Problems) Secret {
-	before := len(*ps)
-	data := bytes.TrimRight(readFile(path, where, src, ps), "\r\n")
-	if len(data) == 0 && len(*ps) == before {
-		ps.add(src, where, display(path)+" is empty", "put the value into it")
-	}
-	return Secret(data)
+	return Secret(bytes.TrimRight(readFilled(path, where, src, ps), "\r\n"))
 }
 
-// readFile reads one file of at most maxFile bytes.
-func readFile(path, where string, src source, ps *Problems) []byte {
-	data, err := os.ReadFile(path)
+// readFilled reads a file of at most maxFile bytes that must hold more than white space.
+func readFilled(path, where string, src source, ps *Problems) []byte {
+	before := len(*ps)
+	data := readUpTo(maxFile, path, where, src, ps)
+	if len(bytes.TrimSpace(data)) > 0 || len(*ps) > before {
+		return data
+	}
+	ps.add(src, where, display(path)+" is empty", emptyRemedy(path, where))
+	return nil
+}
+
+// readUpTo reads one file and no more of it than the limit.
+func readUpTo(limit int64, path, where string, src source, ps *Problems) []byte {
+	data, err := readHead(path, limit+1)
 	if err != nil {
 		text, remedy := fileTrouble(path, where, err)
 		ps.add(src, where, text, remedy)
 		return nil
 	}
-	if len(data) > maxFile {
-		ps.add(src, where, display(path)+" is larger than 1 MiB", "name the right file")
+	if int64(len(data)) > limit {
+		ps.add(src, where, fmt.Sprintf("%s is larger than %d KiB", display(path), limit>>10), "name the right file")
 		return nil
 	}
 	return data
 }
+
+func readHead(path string, limit int64) (data []byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
+// exposed tells whether others than its owner may read a file.
+func exposed(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0
+}
+
+func emptyRemedy(path, where string) string {
+	switch {
+	case where == "master_key_file":
+		shown := display(path)
+		return "a server that has run before needs the very file it was started with; for a new one: rm " + shown +
+			" && countersign key new-master --out " + shown
+	case where == "tls.cert_file":
+		return "put the certificate into it, with its chain, as PEM"
+	case where == "tls.key_file":
+		return "put the private key of the certificate into it, as PEM"
+	case strings.HasSuffix(where, ".private_key_file"):
+		return appleKeyRemedy
+	}
+	return "put the value into it"
+}
+
+const appleKeyRemedy = "download the key from Apple's developer pages (Keys) and put it there"
 
 func fileTrouble(path, where string, err error) (text, remedy string) {
 	shown := display(path)
@@ -84,7 +128,7 @@ func fileTrouble(path, where string, err error) (text, remedy string) {
 	case strings.HasSuffix(where, ".secret_file"):
 		return text, "make one: (umask 077; openssl rand -hex 32 > " + shown + ")"
 	case strings.HasSuffix(where, ".private_key_file"):
-		return text, "download the key from Apple's developer pages (Keys) and put it there"
+		return text, appleKeyRemedy
 	}
 	return text, "put it there, or correct the path"
 }

@@ -8,15 +8,23 @@ import (
 
 // Load reads the file at path, puts the environment over it, reads the files they name and validates. An empty path
 // is dev mode: a server for this machine alone, with no file at all. The error is a Problems with all that is wrong.
-func Load(path string) (*Config, error) { return load(path, os.Environ()) }
+//
+// This package knows no database driver: the checks are asked whether the URL of a PostgreSQL database can be used. A
+// check connects to nothing, and its sentence shows no password.
+func Load(path string, checks ...DatabaseCheck) (*Config, error) {
+	return load(path, os.Environ(), checks...)
+}
 
-func load(path string, env environ) (*Config, error) {
+// DatabaseCheck tells what is wrong with the URL of a database.
+type DatabaseCheck func(databaseURL string) error
+
+func load(path string, env environ, checks ...DatabaseCheck) (*Config, error) {
 	if path == "" {
-		return finish(dev(), env, nil)
+		return finish(dev(), env, nil, checks)
 	}
 	src := source{file: display(path)}
 	var problems Problems
-	data := readFile(path, "", src, &problems)
+	data := readUpTo(maxConfiguration, path, "", src, &problems)
 	if problems != nil {
 		problems[0].Remedy = "name your configuration with --config, or leave it out for dev mode"
 		return nil, problems
@@ -29,14 +37,15 @@ func load(path string, env environ) (*Config, error) {
 	}
 	c.src = d.src
 	c.resolve(filepath.Dir(path))
-	return finish(c, env, d.problems)
+	return finish(c, env, d.problems, checks)
 }
 
 // finish does what a file and dev mode have in common.
-func finish(c *Config, env environ, problems Problems) (*Config, error) {
+func finish(c *Config, env environ, problems Problems, checks []DatabaseCheck) (*Config, error) {
 	env.apply(c, &problems)
 	c.readFiles(&problems)
 	c.validate(&problems)
+	check{Config: c, problems: &problems}.databaseURL(checks)
 	if err := problems.asError(); err != nil {
 		return nil, err
 	}

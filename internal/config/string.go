@@ -50,6 +50,9 @@ func (c *Config) Warnings() []string {
 	if plainHTTP(c.Issuer) {
 		list = append(list, "the issuer is plain http on this machine: fit for trying out, not for real people")
 	}
+	if c.masterKeyExposed {
+		list = append(list, fmt.Sprintf("others than its owner may read %s, the key that seals everything in the database: chmod 600 (in a mounted secret: defaultMode 0400)", display(c.MasterKeyFile)))
+	}
 	for _, p := range c.Providers {
 		if p.Standin != "" {
 			list = append(list, fmt.Sprintf("the provider %s is a stand-in at %s: it signs in anybody as anybody", p.Name, p.Standin))

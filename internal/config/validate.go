@@ -4,9 +4,12 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -121,12 +124,23 @@ func (v check) tls() {
 	case v.TLS.CertFile == "" && v.TLS.KeyFile != "":
 		v.add("tls.cert_file", "key_file is there, cert_file is missing", "name the certificate, with its chain")
 	case v.TLS.On():
-		if _, err := tls.LoadX509KeyPair(v.TLS.CertFile, v.TLS.KeyFile); err != nil {
-			v.add("tls", "the pair cannot be used: "+err.Error(), "name a PEM certificate and the private key that belongs to it")
-		}
+		v.pair()
 	case v.Listen != "" && !loopbackListener(v.Listen) && len(v.TrustedProxies) == 0 && !strings.HasPrefix(v.Issuer, "http://"):
 		v.add("listen", "other machines can reach it without TLS",
 			"set tls.cert_file and tls.key_file, or name the proxy that speaks TLS for it: trusted_proxies: [10.0.0.7]")
+	}
+}
+
+// pair reads both files. A file that is missing or empty is told at its own line.
+func (v check) pair() {
+	before := len(*v.problems)
+	cert := readFilled(v.TLS.CertFile, "tls.cert_file", v.src, v.problems)
+	key := readFilled(v.TLS.KeyFile, "tls.key_file", v.src, v.problems)
+	if len(*v.problems) > before {
+		return
+	}
+	if _, err := tls.X509KeyPair(cert, key); err != nil {
+		v.add("tls", "the pair cannot be used: "+err.Error(), "name a PEM certificate and the private key that belongs to it")
 	}
 }
 
@@ -148,11 +162,13 @@ func (v check) proxies() {
 func (v check) database() {
 	file, sqlite := strings.CutPrefix(v.Database, sqliteScheme)
 	switch {
+	case v.Database == "" && v.src.variables["database"] == EnvDatabaseFile: // told when the file was read
 	case v.Database == "":
 		v.add("database", "it is missing", "write sqlite:./countersign.db, or postgres://user@host/name")
 	case sqlite && (file == "" || strings.HasPrefix(file, ":memory:")):
 		v.add("database", "it names no file", "write sqlite:./countersign.db: sessions must outlive the process")
 	case sqlite:
+		v.sqliteFile(file)
 	case !strings.HasPrefix(v.Database, "postgres://") && !strings.HasPrefix(v.Database, "postgresql://"):
 		v.add("database", "it starts with neither sqlite: nor postgres://", "write sqlite:./countersign.db, or postgres://user@host/name")
 	default:
@@ -162,6 +178,42 @@ func (v check) database() {
 	}
 	if v.DatabaseMaxConns < 0 || v.DatabaseMaxConns > 1000 {
 		v.add("database_max_connections", "it is not between 1 and 1000", "leave it out for 16")
+	}
+}
+
+// sqliteFile: the file is made where it is not there, its folder is not.
+func (v check) sqliteFile(file string) {
+	folder := filepath.Dir(file)
+	shown := display(folder)
+	info, err := os.Stat(folder)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		v.add("database", "there is no folder "+shown, "make it, for the server's user alone: (umask 077; mkdir -p "+shown+")")
+		return
+	case err != nil:
+		v.add("database", fmt.Sprintf("the folder %s cannot be used: %v", shown, errors.Unwrap(err)), "name a file in a folder that the server may write to")
+		return
+	case !info.IsDir():
+		v.add("database", shown+" is no folder", "name a file in a folder that the server may write to")
+		return
+	}
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		v.add("database", display(file)+" is a folder", "name a file in it, for example countersign.db")
+	}
+}
+
+// databaseURL asks those who know the driver. They are asked about what looks like a URL: all else has been told.
+func (v check) databaseURL(checks []DatabaseCheck) {
+	if !strings.HasPrefix(v.Database, "postgres://") && !strings.HasPrefix(v.Database, "postgresql://") {
+		return
+	}
+	if _, err := url.Parse(v.Database); err != nil {
+		return
+	}
+	for _, ask := range checks {
+		if err := ask(v.Database); err != nil {
+			v.add("database", err.Error(), "correct the parameter or leave it out; write postgres://user:password@host:5432/name, with special characters percent-encoded")
+		}
 	}
 }
 

@@ -63,7 +63,15 @@ var keys = []refusal{
 		says: []string{"countersign.yaml:5: master_key_file: master key, line 1: it follows a pattern and is not random", "countersign key new-master"},
 	},
 	{
-		name: "the master key file is empty", files: map[string]string{"master.key": "# to be filled in\n"},
+		name: "the master key file is of no bytes", files: map[string]string{"master.key": ""},
+		says: []string{"countersign.yaml:5: master_key_file: master.key is empty", "countersign key new-master --out master.key"},
+	},
+	{
+		name: "the master key file never ends", old: "./master.key", new: "/dev/zero",
+		says: []string{"countersign.yaml:5: master_key_file: /dev/zero is larger than 64 KiB", "-> name the right file"},
+	},
+	{
+		name: "the master key file holds only a comment", files: map[string]string{"master.key": "# to be filled in\n"},
 		says: []string{"countersign.yaml:5: master_key_file: master key: the file holds no key", "countersign key new-master"},
 	},
 	{
@@ -127,6 +135,25 @@ var addresses = []refusal{
 	},
 }
 
+var databases = []refusal{
+	{
+		name: "a folder that is not there", old: "sqlite:./", new: "sqlite:./nodir/",
+		says: []string{"countersign.yaml:4: database: there is no folder nodir", "-> make it, for the server's user alone: (umask 077; mkdir -p nodir)"},
+	},
+	{
+		name: "a parameter the driver does not know the value of", old: "sqlite:./countersign.db", new: "postgres://u:hunter2@127.0.0.1:1/d?sslmode=bogus",
+		says: []string{"countersign.yaml:4: database: the parameter sslmode of the database URL cannot be used", "-> correct the parameter or leave it out"},
+	},
+	{
+		name: "a parameter that should be a number", old: "sqlite:./countersign.db", new: "postgres://u:hunter2@127.0.0.1:1/d?connect_timeout=x",
+		says: []string{"countersign.yaml:4: database: the parameter connect_timeout of the database URL cannot be used: it is not a number", "-> correct the parameter"},
+	},
+	{
+		name: "commits that are answered before they are kept", old: "sqlite:./countersign.db", new: "postgres://u:hunter2@127.0.0.1:1/d?options=-csynchronous_commit%3Doff",
+		says: []string{"countersign.yaml:4: database: synchronous_commit is off: a database that is killed would then lose refreshes", "-> correct the parameter or leave it out"},
+	},
+}
+
 var names = []refusal{
 	{
 		name: "an unknown key", old: "database:", new: "databse:",
@@ -139,6 +166,10 @@ var names = []refusal{
 	{
 		name: "a variable that is nearly one of ours", env: []string{"COUNTERSIGN_DATABSE=sqlite:./x.db"},
 		says: []string{"COUNTERSIGN_DATABSE: there is no such variable", "-> did you mean COUNTERSIGN_DATABASE?"},
+	},
+	{
+		name: "a variable that is like none of ours", env: []string{"COUNTERSIGN_FOO=bar"},
+		says: []string{"COUNTERSIGN_FOO: there is no such variable", "-> unset it; known are: COUNTERSIGN_ISSUER, "},
 	},
 	{
 		name: "a client that is named like an account", old: "id: nightly", new: "id: acc_nightly", // TK12
@@ -179,7 +210,7 @@ var names = []refusal{
 func TestKL04ABadConfigurationDoesNotStart(t *testing.T) {
 	t.Parallel()
 	binary(t)
-	for _, list := range [][]refusal{keys, addresses, names} {
+	for _, list := range [][]refusal{keys, addresses, databases, names} {
 		for _, tt := range list {
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()
@@ -222,7 +253,7 @@ func (tt refusal) check(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "countersign.db")); err == nil {
 		t.Error("the database was made all the same")
 	}
-	if checked := refuses(t, dir, tt.env, "config", "check", "--config", "countersign.yaml"); !strings.Contains(checked, tt.says[0]) {
+	if checked := refuses(t, dir, tt.env, "config", "check", "--config", "countersign.yaml"); !strings.Contains(checked, tt.says[0]) || strings.Contains(checked, "nothing was started") {
 		t.Errorf("config check says something else:\n%s", checked)
 	}
 }
