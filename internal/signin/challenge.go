@@ -125,7 +125,7 @@ func (s *Service) checkNonce(ctx context.Context, now time.Time, by caller, text
 	}
 	if age := now.Sub(c.mintedAt); age >= NonceTTL || age < -clockSlack {
 		return store.Nonce{}, oauth.E(oauth.InvalidRequest,
-			"This nonce has expired. Ask POST /challenge for a new one and sign in with the provider again.")
+			membersFor(p).nonce+" has expired. Ask POST /challenge for a new one and sign in with the provider again.")
 	}
 	return store.Nonce{Hash: nonceHash(text), ExpiresAt: c.mintedAt.Add(NonceTTL + clockSlack), KeyID: c.keyID}, nil
 }
@@ -135,20 +135,21 @@ func nonceHash(text string) [32]byte { return sha256.Sum256([]byte(text)) }
 
 // openNonce takes apart a nonce of ours that this caller asked for, for this purpose, whatever its age.
 func (s *Service) openNonce(ctx context.Context, by caller, text string, p Purpose) (challenge, error) {
+	member := membersFor(p).nonce
 	c, ok := parseChallenge(text)
 	if !ok {
-		return c, oauth.E(oauth.InvalidRequest,
-			"nonce is not one of ours. Send the nonce of POST /challenge exactly as it came, even if the provider's SDK was given its SHA-256.")
+		return c, oauth.E(oauth.InvalidRequest, member+
+			" is not one of ours. Send the nonce of POST /challenge exactly as it came, even if the provider's SDK was given its SHA-256.")
 	}
 	if c.purpose != p {
-		return c, oauth.E(oauth.InvalidRequest,
-			"This nonce was asked for with another purpose. Ask POST /challenge for one with purpose="+string(p)+".")
+		return c, oauth.E(oauth.InvalidRequest, member+
+			" was asked for with another purpose. Ask POST /challenge for one with purpose="+string(p)+".")
 	}
 	jkt := ""
 	if c.bound {
 		if jkt = by.JKT; jkt == "" { // TX05; a proof by another key fails the MAC
-			return c, oauth.E(oauth.InvalidDPoPProof,
-				"This nonce was asked for with a DPoP key. Send a proof by that key in the DPoP header.")
+			return c, oauth.E(oauth.InvalidDPoPProof, member+
+				" was asked for with a DPoP key. Send a proof by that key in the DPoP header.")
 		}
 	}
 	key, ok, err := s.Keys.Find(ctx, c.keyID, keyring.SignInNonce)
@@ -156,11 +157,11 @@ func (s *Service) openNonce(ctx context.Context, by caller, text string, p Purpo
 		return c, oauth.Unavailable(err)
 	}
 	if !ok {
-		return c, oauth.E(oauth.InvalidRequest, "nonce is not one of ours. Ask POST /challenge for a new one.")
+		return c, oauth.E(oauth.InvalidRequest, member+" is not one of ours. Ask POST /challenge for a new one.")
 	}
 	if mac := c.sum(key, by.Client.ID, jkt); !hmac.Equal(mac[:], c.mac[:]) {
-		return c, oauth.E(oauth.InvalidRequest,
-			"This nonce was issued for another client or another DPoP key. Use the client_id and the key whose dpop_jkt went to POST /challenge.")
+		return c, oauth.E(oauth.InvalidRequest, member+
+			" was issued for another client or another DPoP key. Use the client_id and the key whose dpop_jkt went to POST /challenge.")
 	}
 	return c, nil
 }

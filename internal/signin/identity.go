@@ -30,28 +30,21 @@ type proven struct {
 // tokenNonceTTL outlives every token that is accepted without a nonce (five minutes old at most, and a clock's slack).
 const tokenNonceTTL = 10 * time.Minute
 
-// prove judges evidence and counts refusals, so that nobody tries tokens by the thousand.
-func (s *Service) prove(ctx context.Context, now time.Time, by caller, e Evidence, p Purpose) (*proven, error) {
-	s.prepare()
-	address := by.address(ctx)
-	if err := limited(s.failures.byAddress, address, now); err != nil {
-		return nil, err
+// members are what the evidence is called in the request, for sentences that speak of it.
+type members struct{ token, nonce, code string }
+
+func membersFor(p Purpose) members {
+	if p == PurposeReauth {
+		return members{"reauth_token", "reauth_nonce", "reauth_provider_code"}
 	}
-	got, err := s.judge(ctx, now, by, e, p)
-	if err != nil {
-		if oauth.AsError(err).Code == oauth.InvalidRequest {
-			count(s.failures.byAddress, address, now)
-		}
-		return nil, err
-	}
-	event.Add(ctx, "provider", got.subject.Provider)
-	return got, limited(s.failures.bySubject, subjectKey(got.subject), now)
+	return members{"subject_token", "nonce", "provider_code"}
 }
 
-// judge is the verdict itself: (1) the provider this client lists for the token's issuer, (2) our nonce, (3) the token,
-// (4) the unsigned name beside it.
-func (s *Service) judge(ctx context.Context, now time.Time, by caller, e Evidence, p Purpose) (*proven, error) {
-	provider, accepts, err := s.choose(by.Client, e.SubjectToken)
+// prove judges evidence: (1) the provider this client lists for the token's issuer, (2) our nonce, (3) the token, (4)
+// the unsigned name beside it. An error goes through disproved, so that nobody tries tokens by the thousand.
+func (s *Service) prove(ctx context.Context, now time.Time, by caller, e Evidence, p Purpose) (*proven, error) {
+	called := membersFor(p)
+	provider, accepts, err := s.choose(by.Client, e.SubjectToken, called.token)
 	if err != nil {
 		return nil, err
 	}
@@ -60,8 +53,8 @@ func (s *Service) judge(ctx context.Context, now time.Time, by caller, e Evidenc
 	var nonce store.Nonce
 	if !withoutNonce {
 		if e.Nonce == "" {
-			return nil, oauth.E(oauth.InvalidRequest,
-				"nonce is missing. Ask POST /challenge for one, hand it to the provider's SDK and send it along with the id_token.")
+			return nil, oauth.E(oauth.InvalidRequest, called.nonce+
+				" is missing. Ask POST /challenge for one, hand it to the provider's SDK and send it along with the id_token.")
 		}
 		if nonce, err = s.checkNonce(ctx, now, by, e.Nonce, p); err != nil {
 			return nil, err
@@ -69,7 +62,7 @@ func (s *Service) judge(ctx context.Context, now time.Time, by caller, e Evidenc
 	}
 	subject, err := provider.Verify(ctx, e.SubjectToken, upstream.Expect{
 		Audiences: accepts.Audiences, AZP: accepts.AZP, Nonce: e.Nonce, WithoutNonce: withoutNonce,
-		ProviderCode: e.ProviderCode, Now: now,
+		ProviderCode: e.ProviderCode, CodeMember: called.code, Now: now,
 	})
 	if err != nil {
 		return nil, upstreamError(err)
@@ -81,24 +74,25 @@ func (s *Service) judge(ctx context.Context, now time.Time, by caller, e Evidenc
 	if err != nil {
 		return nil, err
 	}
+	event.Add(ctx, "provider", subject.Provider)
 	return &proven{subject: subject, name: name, nonce: nonce}, nil
 }
 
 // choose finds the provider for a token by its pinned issuer, among those this client lists (ID01, ID02, TX02). The
-// issuer is read before the signature is checked and serves for nothing else.
-func (s *Service) choose(c *domain.Client, token string) (*upstream.Provider, domain.ClientProvider, error) {
+// issuer is read before the signature is checked and serves for nothing else. The token came as the named member.
+func (s *Service) choose(c *domain.Client, token, member string) (*upstream.Provider, domain.ClientProvider, error) {
 	none := domain.ClientProvider{}
 	if token == "" {
-		return nil, none, oauth.E(oauth.InvalidRequest, "subject_token is missing. Send the id_token of the provider's SDK.")
+		return nil, none, oauth.E(oauth.InvalidRequest, member+" is missing. Send the id_token of the provider's SDK.")
 	}
 	iss, err := jose.PeekIssuer(token)
 	if err != nil {
-		return nil, none, oauth.E(oauth.InvalidRequest,
-			"subject_token is not an id_token: a signed JWT with an issuer. Send the string exactly as the provider's SDK gave it.").Because(err)
+		return nil, none, oauth.E(oauth.InvalidRequest, member+
+			" is not an id_token: a signed JWT with an issuer. Send the string exactly as the provider's SDK gave it.").Because(err)
 	}
 	if iss == s.Issuer {
-		return nil, none, oauth.E(oauth.InvalidRequest,
-			"subject_token is a token of this server. Send the id_token of Google, Apple or another provider instead.")
+		return nil, none, oauth.E(oauth.InvalidRequest, member+
+			" is a token of this server. Send the id_token of Google, Apple or another provider instead.")
 	}
 	provider, ok := s.Providers.ByIssuer(iss)
 	if !ok {
@@ -122,7 +116,12 @@ func upstreamError(err error) error {
 	case errors.Is(err, upstream.ErrToken):
 		return oauth.E(oauth.InvalidRequest, "The provider's id_token was refused. Sign in with the provider again and send the new one.").Because(err)
 	}
-	return oauth.Unavailable(err)
+	fault := oauth.Unavailable(err)
+	var throttled *upstream.Throttled
+	if errors.As(err, &throttled) {
+		fault.RetryAfter = max(fault.RetryAfter, throttled.Wait)
+	}
+	return fault
 }
 
 // identity is the row of proven evidence. E-mail and name are information as of the first sign-in; (Issuer, Subject)

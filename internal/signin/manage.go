@@ -21,7 +21,7 @@ func (s *Service) Link(ctx context.Context, m Manage, e Evidence) (identity *dom
 	}
 	who, err := s.prove(ctx, now, m.caller(), e, PurposeLink)
 	if err != nil {
-		return nil, false, err
+		return nil, false, s.disproved(ctx, now, m.caller(), err)
 	}
 	row := who.identity(now)
 	row.AccountID = m.Session.AccountID
@@ -47,9 +47,8 @@ func (s *Service) Link(ctx context.Context, m Manage, e Evidence) (identity *dom
 	case store.LinkedToOther:
 		return nil, false, &Refusal{LinkedElsewhere, "This identity already signs in to another account. Sign in with it to use that one, or unlink it there first."}
 	case store.LinkNonceSpent:
-		count(s.failures.bySubject, subjectKey(who.subject), now)
-		return nil, false, oauth.E(oauth.InvalidRequest, "A nonce or id_token of this request was used before. "+
-			"Look at GET /account/v1/identities whether an earlier try got through; otherwise start with new nonces.")
+		return nil, false, s.refused(ctx, now, m.caller(), who, oauth.E(oauth.InvalidRequest, "A nonce or id_token of this request was used before. "+
+			"Look at GET /account/v1/identities whether an earlier try got through; otherwise start with new nonces."))
 	}
 	return nil, false, notLive()
 }

@@ -2,6 +2,7 @@ package signin_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -207,6 +208,41 @@ func TestStepUp(t *testing.T) {
 			wantStepUp(t, err)
 		})
 	})
+}
+
+// A sentence names the member of the request it speaks of.
+func TestRefusedReauthenticationNamesWhatWasSent(t *testing.T) {
+	h := house.OnSQLite(t)
+	ada := enter(t, h, h.Apple, house.AppleToken("ada"))
+	for _, tt := range []struct {
+		name, want string
+		with       func(e *signin.Evidence)
+	}{
+		{"no token", "reauth_token is missing", func(e *signin.Evidence) { e.SubjectToken = "" }},
+		{"no JWT", "reauth_token is not an id_token", func(e *signin.Evidence) { e.SubjectToken = "a.b.c" }},
+		{"no nonce", "reauth_nonce is missing", func(e *signin.Evidence) { e.Nonce = "" }},
+		{"a made-up nonce", "reauth_nonce is not one of ours", func(e *signin.Evidence) { e.Nonce = "x" }},
+		{"a nonce for signing in", "reauth_nonce was asked for with another purpose", func(e *signin.Evidence) {
+			*e = ada.evidence(t, h.Apple, house.AppleToken("ada"), signin.PurposeSignIn)
+		}},
+		{"no code", "as reauth_provider_code", func(e *signin.Evidence) { e.ProviderCode = "" }},
+		{"another code", "reauth_provider_code is not the authorization code", func(e *signin.Evidence) { e.ProviderCode += "x" }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := ada.manage(t)
+			e := ada.evidence(t, h.Apple, house.AppleToken("ada"), signin.PurposeReauth)
+			tt.with(&e)
+			m.Reauth = &e
+			_, err := h.SignIn.EndOthers(t.Context(), m)
+			wantStepUp(t, err)
+			said := oauth.AsError(err).Description
+			for _, other := range []string{"subject_token", " nonce is", " provider_code"} {
+				if !strings.Contains(said, tt.want) || strings.Contains(said, other) {
+					t.Errorf("said %q", said)
+				}
+			}
+		})
+	}
 }
 
 func TestUnlink(t *testing.T) {

@@ -31,7 +31,11 @@ func (s *Service) Native(ctx context.Context, r Request) (*Result, error) {
 	by := caller{Client: r.Client, JKT: r.JKT, IP: r.IP}
 	who, err := s.prove(ctx, now, by, r.Evidence, PurposeSignIn)
 	if err != nil {
-		return s.outlived(ctx, now, by, r, err)
+		in, err := s.outlived(ctx, now, by, r, err)
+		if err != nil {
+			return nil, s.disproved(ctx, now, by, err)
+		}
+		return in, nil
 	}
 	// 3. The session that would start.
 	start := r.start(who.subject.AuthTime)
@@ -58,7 +62,11 @@ func (s *Service) Native(ctx context.Context, r Request) (*Result, error) {
 	case store.SignInRepeated:
 		return s.again(ctx, done, start)
 	}
-	return nil, s.refuse(ctx, now, by, who, done.Verdict)
+	refusal, err := s.explain(ctx, r, who, done.Verdict)
+	if err != nil {
+		return nil, err
+	}
+	return nil, s.refused(ctx, now, by, who, refusal)
 }
 
 // again answers a repeat.
@@ -160,20 +168,28 @@ func (r *Request) fingerprint(key []byte) (sum [32]byte) {
 	return sum
 }
 
-// refuse explains a sign-in the database refused, and counts it for the person and the address.
-func (s *Service) refuse(ctx context.Context, now time.Time, by caller, who *proven, v store.SignInVerdict) error {
-	count(s.failures.byAddress, by.address(ctx), now)
-	count(s.failures.bySubject, subjectKey(who.subject), now)
+// explain says why the database refused a sign-in. The error is a fault of ours.
+func (s *Service) explain(ctx context.Context, r Request, who *proven, v store.SignInVerdict) (refusal *oauth.Error, err error) {
+	if v == store.NonceSpent && r.repeatable() {
+		// Perhaps the repeat of one that was taken, whose account was disabled since: that is what there is to say.
+		owner, err := s.DB.AccountByIdentity(ctx, who.subject.Issuer, who.subject.Subject)
+		switch {
+		case err == nil && owner.State != domain.AccountActive:
+			v = store.AccountNotLive
+		case err != nil && !errors.Is(err, store.ErrNotFound):
+			return nil, oauth.Unavailable(err)
+		}
+	}
 	switch v {
 	case store.NonceSpent:
 		return oauth.E(oauth.InvalidRequest,
-			"This nonce or id_token was used before. Ask POST /challenge for a new nonce and sign in with the provider again.")
+			"This nonce or id_token was used before. Ask POST /challenge for a new nonce and sign in with the provider again."), nil
 	case store.AccountNotLive:
-		return oauth.E(oauth.InvalidGrant, "This account is disabled. Signing in again will not help; the person has to ask for help.")
+		return oauth.E(oauth.InvalidGrant, "This account is disabled. Signing in again will not help; the person has to ask for help."), nil
 	case store.ClientNotLive:
-		return oauth.E(oauth.InvalidClient, "This client is disabled.")
+		return oauth.E(oauth.InvalidClient, "This client is disabled."), nil
 	case store.ClientUnknown:
-		return oauth.UnknownClient(domain.ErrUndeclared) // this node has yet to hear of it
+		return oauth.UnknownClient(domain.ErrUndeclared), nil // this node has yet to hear of it
 	}
-	return oauth.E(oauth.ServerError, "The sign-in ended in a way this release does not know.")
+	return oauth.E(oauth.ServerError, "The sign-in ended in a way this release does not know."), nil
 }

@@ -239,11 +239,12 @@ func TestFailuresAreLimited(t *testing.T) {
 	if e := oauth.AsError(err); e.RetryAfter <= 0 || e.RetryAfter > time.Minute {
 		t.Errorf("Retry-After %v", e.RetryAfter)
 	}
-	good := h.Request(t, h.Google, house.GoogleToken("ada"), house.Todo, "")
-	good.IP = "192.0.2.2"
-	h.Enter(t, good) // another address is not held up
+	elsewhere := bad
+	elsewhere.IP = "192.0.2.2"
+	_, err = h.SignIn.Native(t.Context(), elsewhere) // another address pays for nothing
+	wantCode(t, err, oauth.InvalidRequest)
 	h.Clock.Step(time.Minute)
-	good = h.Request(t, h.Google, house.GoogleToken("ada"), house.Todo, "")
+	good := h.Request(t, h.Google, house.GoogleToken("ada"), house.Todo, "")
 	good.IP = bad.IP
 	h.Enter(t, good)
 	for i := range 10 { // the same token again, from everywhere: counted for the person
@@ -254,6 +255,104 @@ func TestFailuresAreLimited(t *testing.T) {
 	good.IP = "203.0.113.1"
 	_, err = h.SignIn.Native(t.Context(), good)
 	wantCode(t, err, oauth.TooManyRequests)
+	// Whoever holds an old token of hers keeps her out of nothing.
+	h.Enter(t, h.Request(t, h.Google, house.GoogleToken("ada"), house.Todo, ""))
+}
+
+// Per-address limits count failures and meet failures only: a carrier puts thousands of phones behind one address, and
+// one of them is not to keep the others out (ATTACKS, Parameters).
+func TestAStrangersFailuresKeepNobodyOutBehindTheSameAddress(t *testing.T) {
+	house.OnBothEngines(t, func(t *testing.T, h *house.House) {
+		const shared = "192.0.2.1"
+		ada := enter(t, h, h.Google, house.GoogleToken("ada"))
+		phone := h.Phone(t).JKT()
+		garbage := signin.Request{
+			Client: h.Client(house.Todo), JKT: h.Phone(t).JKT(), IP: shared,
+			Evidence: signin.Evidence{SubjectToken: "a.b.c", Nonce: "x"},
+		}
+		exhaust := func() {
+			t.Helper()
+			var err error
+			for range 31 {
+				_, err = h.SignIn.Native(t.Context(), garbage)
+			}
+			wantCode(t, err, oauth.TooManyRequests)
+		}
+		exhaust()
+		r := h.Request(t, h.Google, house.GoogleToken("eve"), house.Todo, phone)
+		r.IP = shared
+		in := h.Enter(t, r)
+		if again := h.Enter(t, r); !again.Repeated || again.Session.ID != in.Session.ID {
+			t.Error("the repeat is another session")
+		}
+		t.Run("nor from the repeat of a sign-in whose nonce ran out", func(t *testing.T) {
+			late := h.Request(t, h.Google, house.GoogleToken("late"), house.Todo, phone)
+			late.IP = shared
+			h.Clock.Step(9*time.Minute + 30*time.Second)
+			first := h.Enter(t, late)
+			h.Clock.Step(50 * time.Second)
+			exhaust()
+			if again := h.Enter(t, late); !again.Repeated || again.Session.ID != first.Session.ID {
+				t.Error("the repeat is another session")
+			}
+		})
+		t.Run("nor from linking with re-authentication", func(t *testing.T) {
+			exhaust()
+			m := ada.manage(t)
+			m.IP = shared
+			proof := ada.evidence(t, h.Google, house.GoogleToken("ada"), signin.PurposeReauth)
+			m.Reauth = &proof
+			e := ada.evidence(t, h.Corp, house.CorpToken("ada-at-work"), signin.PurposeLink)
+			if _, added, err := h.SignIn.Link(t.Context(), m, e); err != nil || !added {
+				t.Fatalf("added %v, %v", added, err)
+			}
+			_, _, err := h.SignIn.Link(t.Context(), m, garbage.Evidence)
+			wantCode(t, err, oauth.TooManyRequests)
+			m.Reauth = &garbage.Evidence
+			_, err = h.SignIn.EndOthers(t.Context(), m)
+			wantCode(t, err, oauth.TooManyRequests)
+		})
+	})
+}
+
+// A provider whose keys may not be asked for again yet: the answer says for how long.
+func TestAThrottledKeyFetchSaysHowLong(t *testing.T) {
+	h := house.OnSQLite(t)
+	r := h.Request(t, h.Google, house.GoogleToken("ada"), house.Todo, "")
+	token := house.GoogleToken("ada")
+	token.Nonce, token.Forgery = r.Evidence.Nonce, standin.UnknownKid
+	c, err := h.Google.Issue(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Enter(t, r) // the keys are there
+	r.Evidence.SubjectToken = c.IDToken
+	for range 2 {
+		_, err = h.SignIn.Native(t.Context(), r)
+		wantCode(t, err, oauth.InvalidRequest)
+	}
+	_, err = h.SignIn.Native(t.Context(), r)
+	wantCode(t, err, oauth.TemporarilyUnavailable)
+	if e := oauth.AsError(err); e.RetryAfter < 30*time.Second || e.RetryAfter > time.Minute {
+		t.Errorf("Retry-After %v", e.RetryAfter)
+	}
+}
+
+// The answer to a sign-in may be lost, and its account disabled before the repeat: the repeat says what there is to say.
+func TestTheRepeatOnADisabledAccountSaysSo(t *testing.T) {
+	house.OnBothEngines(t, func(t *testing.T, h *house.House) {
+		r := h.Request(t, h.Google, house.GoogleToken("ada"), house.Todo, h.Phone(t).JKT())
+		in := h.Enter(t, r)
+		if _, err := h.DB.SetAccountState(t.Context(), in.Session.AccountID, domain.AccountDisabled, domain.Event{}); err != nil {
+			t.Fatal(err)
+		}
+		_, repeat := h.SignIn.Native(t.Context(), r)
+		_, anew := h.SignIn.Native(t.Context(), h.Request(t, h.Google, house.GoogleToken("ada"), house.Todo, r.JKT))
+		wantCode(t, repeat, oauth.InvalidGrant)
+		if repeat.Error() != anew.Error() {
+			t.Errorf("the repeat says %q, a new sign-in %q", repeat, anew)
+		}
+	})
 }
 
 // ---- what the tests of this package share

@@ -14,7 +14,8 @@ const StepUpWindow = 5 * time.Minute
 
 // stepUp makes sure that the person proved themselves lately: by the provider's auth_time in the access token, or by a
 // fresh id_token of an identity already on the account. The returned nonces (one or none) are for the caller to consume
-// in the transaction of what it does, so that a change that fails can be asked for again with the same proof. Everything else is 401 insufficient_user_authentication (RFC 9470 §3).
+// in the transaction of what it does, so that a change that fails can be asked for again with the same proof. Everything
+// else is 401 insufficient_user_authentication (RFC 9470 §3).
 func (s *Service) stepUp(ctx context.Context, now time.Time, m Manage) ([]store.Nonce, error) {
 	if recent(now, m.AuthTime) {
 		return nil, nil
@@ -25,8 +26,9 @@ func (s *Service) stepUp(ctx context.Context, now time.Time, m Manage) ([]store.
 	}
 	who, err := s.prove(ctx, now, m.caller(), *m.Reauth, PurposeReauth)
 	if err != nil {
+		err = s.disproved(ctx, now, m.caller(), err)
 		if refused := oauth.AsError(err); refused.Code == oauth.InvalidRequest {
-			return nil, staleProof("reauth_token was refused. " + refused.Description).Because(err)
+			return nil, staleProof("The re-authentication was refused. " + refused.Description).Because(err)
 		}
 		return nil, err
 	}

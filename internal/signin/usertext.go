@@ -1,6 +1,7 @@
 package signin
 
 import (
+	"encoding/json"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -25,13 +26,17 @@ func displayName(signed, user string) (string, error) {
 	return tidyName(name), err
 }
 
-// userName reads `user`: Apple's JSON object {"name":{"firstName":…,"lastName":…}}, or just a name. An e-mail in it is
-// unsigned and ignored.
+// userName reads `user`: Apple's JSON object {"name":{"firstName":…,"lastName":…}}, or just a name (docs/api.md). An
+// e-mail in it is unsigned and ignored. Other JSON is what an app's serializer makes of nothing, such as null: it is no
+// name, and the one that is kept is kept for ever.
 func userName(user string) (string, error) {
 	if len(user) > maxUserBytes || !utf8.ValidString(user) {
 		return "", oauth.E(oauth.InvalidRequest, "user must be valid UTF-8 of at most 4096 bytes.")
 	}
 	if !strings.HasPrefix(strings.TrimSpace(user), "{") {
+		if json.Valid([]byte(user)) {
+			return "", nil
+		}
 		return user, nil
 	}
 	bad := oauth.E(oauth.InvalidRequest,

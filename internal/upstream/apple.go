@@ -158,7 +158,7 @@ func (p *Provider) readAppleGrant(ctx context.Context, body jose.Claims, clientI
 	if err != nil {
 		return nil, fmt.Errorf("redeem a code: %w", err)
 	}
-	if err := t.checkCodeHash(code); err != nil {
+	if err := t.checkCodeHash(Expect{ProviderCode: code, CodeMember: "code"}); err != nil {
 		return nil, fmt.Errorf("redeem a code: %w", err)
 	}
 	return &AppleGrant{RefreshToken: refresh, Subject: s.Subject}, nil

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/subtle"
@@ -166,7 +167,7 @@ func (t *token) checkNonce(e Expect) error {
 
 // checkCodeHash holds c_hash against the authorization code (OIDC Core §3.3.2.11). A token without c_hash says nothing
 // about a code. at_hash is not looked at: we never take the provider's access token.
-func (t *token) checkCodeHash(code string) error {
+func (t *token) checkCodeHash(e Expect) error {
 	got, there, err := t.claims.String("c_hash")
 	if err != nil {
 		return refuse(err, "The id_token's c_hash is not a string.")
@@ -174,11 +175,12 @@ func (t *token) checkCodeHash(code string) error {
 	if !there {
 		return nil
 	}
-	if code == "" {
-		return refuse(nil, "The id_token belongs to an authorization code. Send that code as provider_code.")
+	member := cmp.Or(e.CodeMember, "provider_code")
+	if e.ProviderCode == "" {
+		return refuse(nil, "The id_token belongs to an authorization code. Send that code as %s.", member)
 	}
-	if subtle.ConstantTimeCompare([]byte(got), []byte(codeHash(t.alg, code))) != 1 {
-		return refuse(nil, "The provider_code is not the authorization code that came with this id_token.")
+	if subtle.ConstantTimeCompare([]byte(got), []byte(codeHash(t.alg, e.ProviderCode))) != 1 {
+		return refuse(nil, "The %s is not the authorization code that came with this id_token.", member)
 	}
 	return nil
 }

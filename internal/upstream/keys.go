@@ -58,7 +58,10 @@ func (p *Provider) key(ctx context.Context, h jose.Header) (crypto.PublicKey, er
 	return key, nil
 }
 
-var errUnknownKey = errors.New("no such key in the provider's set")
+var (
+	errUnknownKey = errors.New("no such key in the provider's set")
+	errThrottled  = errors.New("too soon after the last fetch")
+)
 
 // find returns the key of that kid. An unknown kid is worth one fetch; while fetching is throttled nothing is known
 // about it, which is no verdict.
@@ -68,28 +71,32 @@ func (c *keyCache) find(ctx context.Context, kid string, alg jose.Alg) (crypto.P
 	if c.usable(now) {
 		key, final := pick(c.held, kid, alg)
 		if key != nil && c.due(now) {
-			c.depart(ctx, now) // and nobody waits for it
+			c.refresh(ctx, now) // and nobody waits for it
 		}
 		if final {
 			c.mu.Unlock()
 			return found(key)
 		}
 	}
-	f := c.depart(ctx, now)
-	c.mu.Unlock()
+	f := c.flight
 	if f == nil {
-		return nil, fmt.Errorf("%w: the last fetch was a moment ago", ErrUnavailable)
+		if wait := c.wait(now); wait > 0 {
+			c.mu.Unlock()
+			return nil, &Throttled{wait, errThrottled}
+		}
+		f = c.depart(ctx, now)
 	}
+	c.mu.Unlock()
 	select {
 	case <-f.done:
 	case <-ctx.Done():
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
 	}
-	if f.err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, f.err)
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if f.err != nil {
+		return nil, &Throttled{c.wait(now), f.err}
+	}
 	key, _ := pick(c.held, kid, alg)
 	return found(key)
 }
@@ -142,21 +149,35 @@ func (c *keyCache) due(now time.Time) bool {
 	return c.fetched.IsZero() || now.Sub(c.fetched) >= c.fresh*4/5
 }
 
-func (c *keyCache) interval(now time.Time) time.Duration {
+// wait is how long the next fetch must wait; zero: it need not. It is called with the lock held.
+func (c *keyCache) wait(now time.Time) time.Duration {
 	if c.usable(now) {
-		return fetchInterval
+		return remainder(now, c.tried, fetchInterval)
 	}
-	return retryInterval
+	return remainder(now, c.tried, retryInterval)
 }
 
-// depart returns the flight under way, or starts one; nil while throttled. It is called with the lock held.
-func (c *keyCache) depart(ctx context.Context, now time.Time) *flight {
-	if c.flight != nil {
-		return c.flight
+// remainder of an interval that began at since; zero if it is over, or was never begun.
+func remainder(now, since time.Time, interval time.Duration) time.Duration {
+	if passed := now.Sub(since); !since.IsZero() && passed >= 0 && passed < interval {
+		return interval - passed
 	}
-	if since := now.Sub(c.tried); !c.tried.IsZero() && since >= 0 && since < c.interval(now) {
+	return 0
+}
+
+// refresh returns the flight under way, or starts one; nil while throttled. It is called with the lock held.
+func (c *keyCache) refresh(ctx context.Context, now time.Time) *flight {
+	switch {
+	case c.flight != nil:
+		return c.flight
+	case c.wait(now) > 0:
 		return nil
 	}
+	return c.depart(ctx, now)
+}
+
+// depart starts a flight. It is called with the lock held.
+func (c *keyCache) depart(ctx context.Context, now time.Time) *flight {
 	f := &flight{done: make(chan struct{})}
 	c.flight, c.tried = f, now
 	go c.fly(context.WithoutCancel(ctx), f, now)
@@ -204,5 +225,5 @@ func (c *keyCache) keepFresh(ctx context.Context) *flight {
 	if !c.due(now) {
 		return nil
 	}
-	return c.depart(ctx, now)
+	return c.refresh(ctx, now)
 }

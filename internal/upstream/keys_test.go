@@ -86,6 +86,40 @@ func TestARotatedKeyIsFoundAndTheOldOneForgotten(t *testing.T) {
 	wantRefusal(t, s.verify(t, "rsa"))
 }
 
+// Who must wait is told for how long, and it is true: not a second less helps, and not one more is needed.
+func TestAThrottledKeyIsSaidWhenToComeBackFor(t *testing.T) {
+	s := newScene(t, Settings{Type: "google"}, testKeys["rsa"])
+	wantWait := func(want time.Duration) {
+		t.Helper()
+		var throttled *Throttled
+		err := s.verify(t, "rsa2")
+		if !errors.As(err, &throttled) || !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrToken) || throttled.Wait != want {
+			t.Fatalf("err = %v, want %v to wait", err, want)
+		}
+	}
+	s.server.set(func(i *issuer) {
+		i.misbehave = func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", http.StatusInternalServerError) }
+	})
+	wantWait(retryInterval) // without any keys
+	s.clock.advance(2 * time.Second)
+	wantWait(retryInterval - 2*time.Second)
+	s.server.set(func(i *issuer) { i.misbehave = nil })
+	s.clock.advance(retryInterval - 2*time.Second)
+	wantRefusal(t, s.verify(t, "rsa2"))
+	wantWait(time.Minute)
+	s.clock.advance(45 * time.Second)
+	wantWait(15 * time.Second)
+	s.clock.advance(15*time.Second - 1)
+	wantWait(1)
+	s.server.publish(testKeys["rsa2"])
+	s.clock.advance(1)
+	if err := s.verify(t, "rsa2"); err != nil {
+		t.Errorf("after the wait: %v", err)
+	}
+	s.clock.advance(-time.Hour) // a clock set back holds nobody up for that long
+	wantRefusal(t, s.verify(t, "ec"))
+}
+
 // ID21: what is no key set replaces nothing, and the keys we hold serve for 24 h.
 func TestKeysServeForADayWhileTheProviderIsDown(t *testing.T) {
 	for name, misbehave := range map[string]http.HandlerFunc{

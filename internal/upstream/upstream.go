@@ -5,6 +5,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/countersign/countersign/internal/fetch"
@@ -19,6 +20,19 @@ var (
 	// throttled. It is no verdict about the token.
 	ErrUnavailable = errors.New("the provider's keys are not available right now")
 )
+
+// Throttled is an ErrUnavailable that ends on its own: after Wait the keys may be asked for again.
+type Throttled struct {
+	Wait  time.Duration
+	cause error
+}
+
+func (t *Throttled) Error() string {
+	return fmt.Sprintf("%v for %v: %v", ErrUnavailable, t.Wait, t.cause)
+}
+
+// Unwrap returns ErrUnavailable and the cause.
+func (t *Throttled) Unwrap() []error { return []error{ErrUnavailable, t.cause} }
 
 // Refusal is a verdict with a sentence the app's developer can act on. It wraps ErrToken, and what caused it.
 type Refusal struct {
@@ -74,6 +88,7 @@ type Expect struct {
 	// provider's SDK can carry one.
 	WithoutNonce bool
 	ProviderCode string // Apple's authorization code; c_hash must match if present
+	CodeMember   string // what the request calls ProviderCode, for the sentence of a refusal; empty: provider_code
 	Now          time.Time
 }
 
@@ -107,7 +122,7 @@ func (p *Provider) Verify(ctx context.Context, raw string, e Expect) (*Subject, 
 	if err := t.checkNonce(e); err != nil {
 		return nil, err
 	}
-	if err := t.checkCodeHash(e.ProviderCode); err != nil {
+	if err := t.checkCodeHash(e); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -126,7 +141,7 @@ func (p *Provider) open(ctx context.Context, raw string) (*token, error) {
 	case errors.Is(err, jose.ErrSignature):
 		return nil, refuse(err, "The id_token's signature does not hold under the keys of %s. Send the string exactly as the provider's SDK gave it.", p.name)
 	case errors.Is(err, jose.ErrToken):
-		return nil, refuse(err, "The subject_token is not an id_token as %s signs it. Send the string exactly as the provider's SDK gave it.", p.name)
+		return nil, refuse(err, "The id_token is not one as %s signs it. Send the string exactly as the provider's SDK gave it.", p.name)
 	case err != nil:
 		return nil, err
 	}

@@ -100,7 +100,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// CA10: twenty guesses a minute, and a guess says nothing about which clients there are.
+// CA10, rfc6749-2.3.1-04: twenty guesses a minute, and a guess says nothing about which clients there are.
 func TestCA10GuessingSecretsIsThrottled(t *testing.T) {
 	onEngines(t, func(t *testing.T, w *world) {
 		w.Clock.Freeze()
@@ -112,6 +112,7 @@ func TestCA10GuessingSecretsIsThrottled(t *testing.T) {
 			{"a client that is not there", w.guess("/token", "nobody")},
 			{"a client that takes its secret elsewhere", w.guess("/token", harness.PostID)},
 			{"at revocation", w.guess("/revoke", harness.WebID)},
+			{"at the challenge", w.guess("/challenge", "desk")},
 			{"a resource", func(mods ...func(*http.Request)) harness.Answer {
 				return w.Post("/introspect", url.Values{"token": {"x"}}, append(mods, harness.Basic(harness.ResourceID, "guess"))...)
 			}},
@@ -142,8 +143,16 @@ func TestCA10GuessingSecretsIsThrottled(t *testing.T) {
 		if a := w.service(harness.ServiceSecret); a.Status != http.StatusOK {
 			t.Errorf("after Retry-After: %d %s", a.Status, a.Body)
 		}
-	})
+	}, harness.Clients(desk))
 }
+
+// desk is a web client of its own, so that no guess at another endpoint counts against it.
+const desk = `  - id: desk
+    type: web
+    secret_file: ./web.secret
+    providers: [{name: google, audiences: [web.example]}]
+    scopes: [openid]
+`
 
 func (w *world) guess(path, client string) func(...func(*http.Request)) harness.Answer {
 	return func(mods ...func(*http.Request)) harness.Answer {

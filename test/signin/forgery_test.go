@@ -110,6 +110,31 @@ func TestID02OnlyTheExactSpellingsOfAnIssuerAreTaken(t *testing.T) {
 	}, unlimited)
 }
 
+// ID01, ID02: a token that is right in everything, for the client too, but for whose key signed it. A provider speaks for
+// its own people alone, however well this server knows the key of the other.
+func TestID02NoProviderSpeaksForAnother(t *testing.T) { // rfc8725-3.8-01
+	onEngines(t, func(t *testing.T, w *world) {
+		victims := w.providers()
+		for from, r := range victims {
+			wantIn(t, w.attempt(t, w.phone(), from, r))
+		}
+		for signer := range victims {
+			for claimed, r := range victims {
+				if signer == claimed {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s for %s", signer.Kind(), claimed.Kind()), func(t *testing.T) {
+					w.Clock.Step(2 * time.Minute) // so that everybody's keys may be fetched again, and there is a verdict
+					r.AuthorizationCode, r.Name = false, ""
+					r.Mutate = func(c map[string]any) { c["iss"] = claimed.Issuer() }
+					w.unchanged(t, func() { wantRefused(t, w.attempt(t, w.phone(), signer, r), "invalid_request") })
+					wantIn(t, w.attempt(t, w.phone(), claimed, r)) // it is the key alone
+				})
+			}
+		}
+	}, unlimited)
+}
+
 // ID04 and DS04: wrong in their signature or in their header.
 func TestID04ForgedTokensAreRefused(t *testing.T) {
 	onEngines(t, func(t *testing.T, w *world) {

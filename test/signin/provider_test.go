@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +29,11 @@ func TestID05UnknownKeysCauseOneFetchAMinute(t *testing.T) {
 		wantIn(t, w.attempt(t, w.phone(), w.Google, google("ada"))) // so that the keys have been fetched
 		before := w.Google.Requests("/jwks")
 		for range 20 {
-			wantUnavailable(t, unknown())
+			a := unknown()
+			wantUnavailable(t, a)
+			if wait, _ := a.RetryAfter(); wait < 30*time.Second || wait > time.Minute {
+				t.Errorf("the throttle lasts a minute, and Retry-After is %v", wait)
+			}
 		}
 		if n := w.Google.Requests("/jwks") - before; n != 0 {
 			t.Errorf("%d fetches within the minute", n)
@@ -113,6 +118,33 @@ func TestID21AProviderInTroubleDoesNoHarm(t *testing.T) {
 			}, unlimited)
 		})
 	}
+}
+
+// ID21: the address of a provider's keys sends the server on to somebody else's, which are a key set like any other. They
+// are not even asked for.
+func TestID21AKeySetElsewhereIsNotAskedFor(t *testing.T) {
+	onEngines(t, func(t *testing.T, w *world) {
+		evil, err := standin.NewProvider(standin.Google, standin.WithClock(w.Clock.Now))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer evil.Close()
+		p := w.phone()
+		wantIn(t, w.attempt(t, p, w.Google, google("ada")))
+		w.Google.Behave(standin.Behaviour{RedirectTo: evil.URL() + "/jwks"})
+		w.Clock.Step(25 * time.Hour)
+		for _, from := range []*standin.Provider{w.Google, evil} {
+			before := w.Google.Requests("/jwks")
+			w.unchanged(t, func() { wantUnavailable(t, w.attempt(t, p, from, google("ada"))) })
+			if asked := w.Google.Requests("/jwks") - before; asked != 1 {
+				t.Errorf("Google was asked %d times, so this shows nothing", asked)
+			}
+			if n := evil.Requests("/jwks"); n != 0 {
+				t.Errorf("%d requests followed the redirect", n)
+			}
+			w.Clock.Step(61 * time.Second)
+		}
+	}, unlimited)
 }
 
 // ID14: an address is information. It moves between people, and no account moves with it.
@@ -287,6 +319,32 @@ func TestADisabledAccountSignsNobodyIn(t *testing.T) {
 		}
 		if got := w.account(t, w.Google, google("ada")); got != account {
 			t.Errorf("%s became %s", account, got)
+		}
+	})
+}
+
+// RT15: a person the server knows, at a client that may not be used: no session is left behind, not even one that would
+// come alive with the client.
+func TestRT15ADisabledClientSignsNobodyIn(t *testing.T) {
+	onEngines(t, func(t *testing.T, w *world) {
+		p := w.phone()
+		account := w.account(t, w.Google, google("ada"))
+		known, stranger := w.prepare(t, p, w.Google, google("ada")), w.prepare(t, p, w.Google, google("eve"))
+		if err := w.admin.DisableClient(t.Context(), harness.ClientID); err != nil {
+			t.Fatal(err)
+		}
+		w.unchanged(t, func() {
+			for _, f := range []url.Values{known, stranger} {
+				if a := send(t, p, f); a.Status != 401 || a.Error != "invalid_client" || a.Description == "" {
+					t.Errorf("%d %s", a.Status, a.Body)
+				}
+			}
+		})
+		if err := w.admin.EnableClient(t.Context(), harness.ClientID); err != nil {
+			t.Fatal(err)
+		}
+		if sessions, err := w.admin.AccountSessions(t.Context(), account, true); err != nil || len(sessions) != 1 {
+			t.Errorf("%+v, %v; want the first session alone", sessions, err)
 		}
 	})
 }
