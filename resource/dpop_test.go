@@ -22,6 +22,32 @@ func TestABoundTokenPassesWithItsProof(t *testing.T) {
 	}
 }
 
+// rfc9449-8.2-01: where all processes behind an address make the same nonces, every answer to a proof brings the next.
+func TestASharedNonceKeyMakesEveryAnswerToAProofBringANonce(t *testing.T) {
+	a := newAPI(t, func(c *resource.Config) { c.NonceKey = []byte(strings.Repeat("k", 32)) })
+	p := newProver()
+	token := a.issuer.bound(p)
+	first := a.getBound(t, token, a.proof(t, p, "", token))
+	first.want(t, http.StatusOK, "")
+	// With a nonce of ours any clock will do.
+	proof, err := p.Proof(http.MethodGet, a.URL+"/todos", first.header.Get("DPoP-Nonce"), token, a.clock.now().Add(-time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := a.getBound(t, token, proof)
+	second.want(t, http.StatusOK, "")
+	again := a.getBound(t, token, proof)
+	again.want(t, http.StatusUnauthorized, "invalid_dpop_proof")
+	if second.header.Get("DPoP-Nonce") == "" || again.header.Get("DPoP-Nonce") == "" {
+		t.Error("an answer without a nonce for the next proof")
+	}
+	plain := a.do(t, a.request(t, http.MethodGet, "/todos", "Bearer "+a.issuer.token(nil)))
+	plain.want(t, http.StatusOK, "")
+	if plain.header.Get("DPoP-Nonce") != "" {
+		t.Error("a nonce for somebody who sends no proofs")
+	}
+}
+
 // rfc9449-6-01
 func TestPossession(t *testing.T) {
 	a := newAPI(t, nil)

@@ -69,7 +69,7 @@ func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 	if e.Status != http.StatusServiceUnavailable && e.Status != http.StatusInternalServerError {
 		h["Www-Authenticate"] = v.challenges(e)
 	}
-	if e.Code == string(oauth.UseDPoPNonce) || v.config.RequireNonce {
+	if e.Code == string(oauth.UseDPoPNonce) || v.config.RequireNonce || v.handsOut && e.scheme == schemeDPoP {
 		h.Set("DPoP-Nonce", v.Nonce())
 	}
 	if e.RetryAfter > 0 {

@@ -26,8 +26,9 @@ type Config struct {
 	BaseURL      string
 	RequireDPoP  bool // refuse bearer tokens
 	RequireNonce bool // ask every proof for a nonce of ours: no clock is trusted, at the price of one more round trip
-	// NonceKey makes nonces. Empty: random, known to this process alone. Otherwise at least 32 random bytes, shared by
-	// the processes behind one address.
+	// NonceKey makes nonces. Empty: random, known to this process alone, so that a nonce is handed out only where a proof
+	// is refused for want of one. Otherwise at least 32 random bytes, shared by the processes behind one address: then
+	// every answer to a proof brings a nonce for the next.
 	NonceKey []byte
 
 	// Introspection is asked after the local checks if IntrospectionURL is set (Issuer + /introspect), with the id and
@@ -51,6 +52,10 @@ type Verifier struct {
 	proofs     *dpop.Verifier
 	seen       *dpop.Replay
 	introspect *introspector // nil: not asked
+	// handsOut: whoever sends a proof gets a nonce for the next one with every answer, for all processes behind this
+	// address know it, or demand one. A nonce of this process alone is handed out only where nothing else will do:
+	// another process would refuse the proof that carries it.
+	handsOut bool
 }
 
 const (
@@ -65,6 +70,7 @@ const (
 
 // New makes a Verifier. It fetches nothing yet, so an app server starts while its issuer is down.
 func New(c Config) (*Verifier, error) {
+	handsOut := c.RequireNonce || len(c.NonceKey) > 0
 	if err := c.complete(); err != nil {
 		return nil, fmt.Errorf("resource: %w", err)
 	}
@@ -73,6 +79,8 @@ func New(c Config) (*Verifier, error) {
 		keys:   &keySet{url: c.JWKSURL, client: c.HTTPClient, now: c.Now},
 		proofs: &dpop.Verifier{Nonces: nonces(c.NonceKey), RequireNonce: c.RequireNonce},
 		seen:   dpop.NewReplay(rememberedProofs),
+
+		handsOut: handsOut,
 	}
 	v.checker = &accesstoken.Checker{Issuer: c.Issuer, Audience: []string{c.Audience}, Keys: v.keys.find, Leeway: c.Leeway}
 	if c.IntrospectionURL != "" {

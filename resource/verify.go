@@ -21,7 +21,7 @@ func (v *Verifier) Middleware(scopes ...string) func(http.Handler) http.Handler 
 				v.WriteError(w, err)
 				return
 			}
-			if v.config.RequireNonce { // the next proof need not be asked for one (RFC 9449 §8.2)
+			if v.config.RequireNonce || v.handsOut && token.JKT != "" { // for the next proof (RFC 9449 §8.2)
 				w.Header().Set("DPoP-Nonce", v.Nonce())
 			}
 			next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), token)))

@@ -1,6 +1,8 @@
 package resource_test
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -28,7 +30,7 @@ func TestBothAlgorithmsPass(t *testing.T) {
 	a.get(t, "Bearer "+a.issuer.token(nil)).want(t, http.StatusOK, "")
 }
 
-// rfc9068-4-02, rfc9068-4-03, rfc9068-4-05, rfc9068-4-06, rfc9700-2.3-03
+// rfc6749-7-01, rfc9068-4-02, rfc9068-4-03, rfc9068-4-05, rfc9068-4-06, rfc9700-2.3-03
 func TestClaimsThatAreRefused(t *testing.T) {
 	a := newAPI(t, nil)
 	now := a.clock.now()
@@ -226,6 +228,48 @@ func TestVerifyWithoutTheMiddleware(t *testing.T) {
 	}
 	if text := err.Error(); strings.Contains(text, "eyJ") {
 		t.Errorf("the error shows the token: %s", text)
+	}
+}
+
+// rfc9700-4.9.2-01: what an app server logs of a refusal, and what it answers, must not let its reader in elsewhere.
+func TestNoTokenIsReportedOrAnswered(t *testing.T) {
+	var told []string
+	a := newAPI(t, func(c *resource.Config) {
+		c.Report = func(_ *http.Request, e *resource.Error) {
+			told = append(told, fmt.Sprintf("%v %+v %#v %q", e, e, e, errors.Unwrap(e)))
+		}
+	})
+	p := newProver()
+	good, expired := a.issuer.token(nil), a.issuer.token(func(c map[string]any) { c["exp"] = 1 })
+	bound := a.issuer.bound(p)
+	proof := a.proof(t, p, "", bound)
+	for name, sent := range map[string][]string{
+		"a good token that may not write": {good, "Authorization", "Bearer " + good},
+		"an expired token":                {expired, "Authorization", "Bearer " + expired},
+		"a damaged token":                 {good[:40], "Authorization", "Bearer " + good + "x"},
+		"a token of a strange form":       {good, "Authorization", "Bearer " + good + " " + good},
+		"a token of another scheme":       {good, "Authorization", "Basic " + good},
+		"a bound token as Bearer":         {bound, "Authorization", "Bearer " + bound},
+		"a bound token with a bad proof":  {bound, "Authorization", "DPoP " + bound, "DPoP", proof + "x"},
+	} {
+		told = nil
+		r := a.request(t, http.MethodGet, "/write", "")
+		r.Header.Del("Authorization")
+		for i := 1; i+1 < len(sent); i += 2 {
+			r.Header.Add(sent[i], sent[i+1])
+		}
+		got := a.do(t, r)
+		if got.status < 400 || len(told) != 1 {
+			t.Errorf("%s: %d, reported %d times", name, got.status, len(told))
+		}
+		secrets := append(strings.Split(sent[0], "."), proof)
+		for _, text := range append(told, got.body, got.challenge) {
+			for _, secret := range secrets {
+				if secret != "" && strings.Contains(text, secret) {
+					t.Errorf("%s: %s", name, text)
+				}
+			}
+		}
 	}
 }
 

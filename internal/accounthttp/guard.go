@@ -22,7 +22,7 @@ type caller struct {
 
 type handler func(w http.ResponseWriter, r *http.Request, who caller)
 
-// guard lets through who holds one of the scopes.
+// guard lets through who holds one of the scopes, of which the first is the least.
 func (d *Door) guard(scopes []string, next handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		who, err := d.authenticate(r)
@@ -32,12 +32,17 @@ func (d *Door) guard(scopes []string, next handler) http.HandlerFunc {
 		case err != nil:
 			httpd.BearerError(w, r, err)
 		case !slices.ContainsFunc(scopes, func(s string) bool { return slices.Contains(who.token.Scope, s) }):
-			httpd.BearerError(w, r, oauth.E(oauth.InsufficientScope,
-				"This needs the scope "+scopes[len(scopes)-1]+", asked for at sign-in with resource="+d.Issuer+"."))
+			httpd.BearerError(w, r, d.lacks(scopes[0]))
 		default:
 			next(w, r, who)
 		}
 	}
+}
+
+func (d *Door) lacks(scope string) error {
+	e := oauth.E(oauth.InsufficientScope, "This needs the scope "+scope+", asked for at sign-in with resource="+d.Issuer+".")
+	e.Scope = scope
+	return e
 }
 
 func (d *Door) authenticate(r *http.Request) (caller, error) {

@@ -1,6 +1,7 @@
 package accounthttp_test
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"sync"
@@ -87,10 +88,22 @@ func TestEveryRouteWantsTheRightToken(t *testing.T) {
 					return
 				}
 				a.wantChallenge(t, tt.status, tt.code)
+				if least := map[string]string{http.MethodGet: "account.read"}[route.Method]; tt.status == http.StatusForbidden {
+					wantScope(t, a, cmp.Or(least, "account.manage"))
+				}
 			})
 		}
 	}
 	ada.call(t, "GET", "/account/v1", good, nil).want(t, 200)
+}
+
+// wantScope: the least that is enough is named, to the program (RFC 6750 §3) and to its developer.
+func wantScope(t *testing.T, a answer, scope string) {
+	t.Helper()
+	challenge := strings.Join(a.header.Values("WWW-Authenticate"), "|")
+	if !strings.Contains(challenge, `scope="`+scope+`"`) || !strings.Contains(challenge, "needs the scope "+scope+",") {
+		t.Errorf("it does not ask for %s: %s", scope, challenge)
+	}
 }
 
 // What revokes is the database, not the token (SE14, I6).

@@ -209,7 +209,11 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 			continue
 		}
 		for _, body := range []string{`{"verified":true}`, `{"now":true,"now":false}`, `{"state":"active"}`, `[]`, `{}{}`, `x`} {
-			w.send(t, route.Method, w.fill(route.Path), key, body).wantProblem(t, 400)
+			a := w.send(t, route.Method, w.fill(route.Path), key, body)
+			a.wantProblem(t, 400)
+			if body == `[]` && !strings.Contains(a.body, "The body must be a JSON object.") {
+				t.Errorf("%s %s: %s", route.Method, route.Path, a.body)
+			}
 		}
 	}
 	a, err := w.DB.Account(t.Context(), w.in.Session.AccountID)

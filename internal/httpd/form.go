@@ -49,7 +49,10 @@ func parseForm(body string, repeatable []string) (Form, error) {
 		name, ok1 := unescape(rawName)
 		value, ok2 := unescape(rawValue)
 		if !ok1 || !ok2 {
-			return Form{}, oauth.E(oauth.InvalidRequest, "The form is not well-formed: percent-encode the parameters as UTF-8.")
+			return Form{}, errMalformed
+		}
+		if err := checkText(name, value); err != nil {
+			return Form{}, err
 		}
 		if f.Has(name) && !slices.Contains(repeatable, name) {
 			return Form{}, oauth.E(oauth.InvalidRequest, "The parameter "+quotable(name)+" came twice.")
@@ -59,10 +62,30 @@ func parseForm(body string, repeatable []string) (Form, error) {
 	return f, nil
 }
 
-// unescape decodes once and refuses what no parameter of ours may hold (RFC 6749 appendix A).
+var errMalformed = oauth.E(oauth.InvalidRequest, "The form is not well-formed: percent-encode the parameters as UTF-8.")
+
+// unescape decodes once.
 func unescape(s string) (string, bool) {
 	s, err := url.QueryUnescape(s)
-	return s, err == nil && utf8.ValidString(s) && strings.IndexByte(s, 0) < 0
+	return s, err == nil
+}
+
+// opaque is the one parameter whose value may be any bytes: a token that is none of ours is no mistake of the request.
+// It is inactive, or revoked already (IR02, RFC 7662 §2.2, RFC 7009 §2.2).
+const opaque = "token"
+
+// checkText refuses what no other parameter of ours may hold (RFC 6749 appendix A).
+func checkText(name, value string) error {
+	if name == opaque {
+		return nil
+	}
+	switch {
+	case !utf8.ValidString(name) || !utf8.ValidString(value):
+		return errMalformed
+	case strings.IndexByte(name, 0) >= 0 || strings.IndexByte(value, 0) >= 0:
+		return oauth.E(oauth.InvalidRequest, "The parameter "+quotable(name)+" holds a NUL character (%00), which none may.")
+	}
+	return nil
 }
 
 // Get returns the value or "".

@@ -44,7 +44,11 @@ func TestFormsAreReadStrictly(t *testing.T) {
 		{"another charset", "/form", formType + "; charset=utf-7", "a=1", 400, "application/x-www-form-urlencoded"},
 		{"a broken escape", "/form", formType, "a=%zz", 400, "percent-encode"},
 		{"invalid UTF-8", "/form", formType, "a=%ff", 400, "percent-encode"},
-		{"NUL", "/form", formType, "a=x%00y", 400, "percent-encode"},
+		{"NUL", "/form", formType, "a=x%00y", 400, "The parameter a holds a NUL character (%00)"},
+		{"NUL in a name", "/form", formType, "x%00y=1", 400, "The parameter in question holds a NUL character"},
+		{"IR02 a token is opaque", "/form", formType, "a=1&token=x%00y%ff", 200, `"a":"1"`},
+		{"a token is percent-encoded all the same", "/form", formType, "token=%zz", 400, "percent-encode"},
+		{"a token comes once", "/form", formType, "token=%00&token=%00", 400, "came twice"},
 		{"64 fields", "/form", formType, many(64), 200, `"a"`},
 		{"DS01 65 fields", "/form", formType, many(65), 400, "too many fields"},
 	} {

@@ -175,6 +175,11 @@ func (p *place) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (p *place) answer(x *exchange, r *http.Request) {
 	// 1. what every answer carries
 	p.setHeaders(x)
+	if len(r.TransferEncoding) > 0 {
+		// net/http reads the chunks and drops a Content-Length beside them without a word, so that we cannot refuse the
+		// two together (PX04). Nothing that follows on this connection is believed (RFC 9112 §6.1).
+		x.Header()["Connection"] = closing
+	}
 	// 2. in dev mode only our own name is answered: a page that rebinds its DNS name to us sends another Host
 	if p.Host != "" && !strings.EqualFold(r.Host, p.Host) {
 		p.refuse(x, r, refuse(http.StatusMisdirectedRequest, "This server answers only to "+p.Host+"."))
@@ -235,6 +240,7 @@ var (
 	noStore    = []string{"no-store"}
 	noSniff    = []string{"nosniff"}
 	noReferrer = []string{"no-referrer"}
+	closing    = []string{"close"}
 	noContent  = []string{"default-src 'none'; frame-ancestors 'none'"}
 )
 

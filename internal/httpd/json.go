@@ -16,7 +16,7 @@ import (
 // maxDepth bounds the nesting of a JSON body.
 const maxDepth = 32
 
-// DecodeJSON reads a JSON body strictly into v: unknown and duplicate fields, names in another case, trailing data and
+// DecodeJSON reads a JSON object strictly into v: unknown and duplicate fields, names in another case, trailing data and
 // over 32 levels are refused; an empty body leaves v alone if optional. The error is an *oauth.Error, or a
 // *StatusError for another media type or a body over the cap.
 func DecodeJSON(r *http.Request, v any, optional bool) error {
@@ -38,6 +38,9 @@ func DecodeJSON(r *http.Request, v any, optional bool) error {
 	}
 	if err := checkJSON(body, reflect.TypeOf(v)); err != nil {
 		return err
+	}
+	if bytes.TrimSpace(body)[0] != '{' { // every body of ours is one; null would pass for an empty one
+		return oauth.E(oauth.InvalidRequest, "The body must be a JSON object.")
 	}
 	if err := json.Unmarshal(body, v); err != nil {
 		return wrongType(err)

@@ -73,7 +73,7 @@ func writeOAuth(w http.ResponseWriter, r *http.Request, e *oauth.Error, status i
 	WriteJSON(w, r, status, oauthBody{Error: e.Code, Description: printable(e.Description), RequestID: ownFault(r, e)})
 }
 
-// BearerError writes a resource error: WWW-Authenticate with the scheme, error, max_age and DPoP algs
+// BearerError writes a resource error: WWW-Authenticate with the scheme, error, max_age, scope and DPoP algs
 // (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3). err nil means no credentials came: no error code.
 func BearerError(w http.ResponseWriter, r *http.Request, err error) {
 	if err == nil {
@@ -96,6 +96,9 @@ func challengeParams(e *oauth.Error) string {
 	params := ` error="` + string(e.Code) + `", error_description="` + printable(e.Description) + `"`
 	if e.MaxAge > 0 {
 		params += `, max_age="` + strconv.FormatInt(int64(e.MaxAge/time.Second), 10) + `"`
+	}
+	if e.Scope != "" {
+		params += `, scope="` + printable(e.Scope) + `"`
 	}
 	return params
 }
@@ -179,6 +182,9 @@ func retryAfter(w http.ResponseWriter, e *oauth.Error) {
 	}
 	seconds := int64((e.RetryAfter + time.Second - 1) / time.Second)
 	w.Header()["Retry-After"] = []string{strconv.FormatInt(seconds, 10)}
+	if e.Code == oauth.TooManyRequests { // draft-ietf-httpapi-ratelimit-headers: what remains, and until when
+		w.Header()["Ratelimit"] = []string{`"default";r=0;t=` + strconv.FormatInt(seconds, 10)}
+	}
 }
 
 // What keeps an answer, and a line of the log, short where a sentence names what came.

@@ -56,6 +56,21 @@ func TestOAuthErrors(t *testing.T) {
 	}
 }
 
+func TestOnlyALimitSaysWhatIsLeftOfIt(t *testing.T) {
+	limited := oauth.E(oauth.TooManyRequests, "Slow down.")
+	limited.RetryAfter = 1500 * time.Millisecond
+	for _, writeError := range []func(http.ResponseWriter, *http.Request, error){
+		func(w http.ResponseWriter, r *http.Request, err error) { httpd.OAuthError(w, r, err, false) }, httpd.BearerError, httpd.ProblemError,
+	} {
+		for err, want := range map[error]string{limited: `"default";r=0;t=2`, oauth.Unavailable(errors.New("x")): ""} {
+			a := write(t, func(w http.ResponseWriter, r *http.Request) { writeError(w, r, err) })
+			if got := a.Header.Get("RateLimit"); got != want || a.Header.Get("Retry-After") == "" {
+				t.Errorf("%d: RateLimit %q, want %q", a.StatusCode, got, want)
+			}
+		}
+	}
+}
+
 // What came in a request never makes a line of the log as long as the request may be.
 func TestALineOfTheLogIsBounded(t *testing.T) {
 	long := strings.Repeat("x", 60_000)
@@ -91,6 +106,8 @@ func TestBearerErrors(t *testing.T) {
 			[]string{`DPoP error="invalid_dpop_proof", error_description="No.", algs="ES256 RS256 PS256 EdDSA"`, `Bearer realm="countersign"`}},
 		{"a missing scope", "Bearer x", oauth.E(oauth.InsufficientScope, "No."), 403,
 			[]string{`Bearer error="insufficient_scope", error_description="No."`, `DPoP algs="ES256 RS256 PS256 EdDSA"`}},
+		{"a missing scope that has a name", "Bearer x", &oauth.Error{Code: oauth.InsufficientScope, Description: "No.", Scope: "todos.read"}, 403,
+			[]string{`Bearer error="insufficient_scope", error_description="No.", scope="todos.read"`, `DPoP algs="ES256 RS256 PS256 EdDSA"`}},
 		{"step-up", "Bearer x", stepUp, 401,
 			[]string{`Bearer error="insufficient_user_authentication", error_description="Sign in again.", max_age="300"`, `DPoP algs="ES256 RS256 PS256 EdDSA"`}},
 		{"a bad request needs no challenge", "Bearer x", oauth.E(oauth.InvalidRequest, "No."), 400, nil},

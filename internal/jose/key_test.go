@@ -146,7 +146,7 @@ func TestMarshalRefusesAPrivateKey(t *testing.T) {
 }
 
 // RFC 7517 §5: keys a reader does not understand are ignored.
-// rfc7517-4-02
+// rfc7517-4-02, rfc7517-5-03
 func TestASetSkipsWhatItCannotUse(t *testing.T) {
 	good := `{"kty":"EC","crv":"P-256","kid":"good","x":"` + ecX + `","y":"` + ecY + `"`
 	set := `{"keys":[` + strings.Join([]string{

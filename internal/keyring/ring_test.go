@@ -183,6 +183,32 @@ func TestUnknownKeysAreLookedUpOnlyWhenTheyMayExist(t *testing.T) {
 	})
 }
 
+// RT09: whoever invents young ids makes a node ask once a second, and an answer of the last second is one.
+func TestYoungUnknownKeysAreLookedUpOnceASecond(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, s *site) {
+		r := s.node(t, Options{})
+		s.step(2 * time.Second)
+		find := func() error {
+			_, ok, err := r.Find(t.Context(), uint32(s.now().Unix())+30, RefreshMAC)
+			if ok {
+				t.Error("there is such a key")
+			}
+			return err
+		}
+		if err := find(); err != nil {
+			t.Fatal(err)
+		}
+		r.db.Close()
+		if err := find(); err != nil {
+			t.Errorf("a second query within the second: %v", err)
+		}
+		s.step(reloadEvery)
+		if err := find(); err == nil {
+			t.Error("no query after a second")
+		}
+	})
+}
+
 func TestWhatIsSealedOpensForItsRowAlone(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, s *site) {
 		r := s.node(t, Options{})

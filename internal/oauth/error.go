@@ -37,6 +37,7 @@ type Error struct {
 	Description string        // for the developer of the app; says what to do
 	RetryAfter  time.Duration // for 429 and 503; zero otherwise
 	MaxAge      time.Duration // for insufficient_user_authentication
+	Scope       string        // for insufficient_scope: what would be enough
 	cause       error
 }
 

@@ -153,25 +153,30 @@ func TestChallenges(t *testing.T) {
 	h := build(t)
 	jkt := h.phone(t).key.JKT()
 	for _, c := range []struct {
-		name   string
-		form   []string
-		status int
-		error  string
+		name    string
+		form    []string
+		headers []string
+		status  int
+		error   string
 	}{
-		{"a client", []string{"client_id", "app"}, 200, ""},
-		{"and a key", []string{"client_id", "app", "dpop_jkt", jkt}, 200, ""},
-		{"to link", []string{"client_id", "app", "purpose", "link"}, 200, ""},
-		{"to prove oneself again", []string{"client_id", "app", "purpose", "reauth"}, 200, ""},
-		{"for something else", []string{"client_id", "app", "purpose", "world domination"}, 400, "invalid_request"},
-		{"a short thumbprint", []string{"client_id", "app", "dpop_jkt", jkt[:42]}, 400, "invalid_request"},
-		{"a thumbprint in base64", []string{"client_id", "app", "dpop_jkt", jkt[:42] + "="}, 400, "invalid_request"},
-		{"an unknown client", []string{"client_id", "nobody"}, 401, "invalid_client"},
-		{"no client", nil, 401, "invalid_client"},
-		{"a client without providers", []string{"client_id", "bare"}, 400, "unauthorized_client"},
-		{"a confidential client without its secret", []string{"client_id", "web"}, 401, "invalid_client"},
+		{"a client", []string{"client_id", "app"}, nil, 200, ""},
+		{"and a key", []string{"client_id", "app", "dpop_jkt", jkt}, nil, 200, ""},
+		{"to link", []string{"client_id", "app", "purpose", "link"}, nil, 200, ""},
+		{"to prove oneself again", []string{"client_id", "app", "purpose", "reauth"}, nil, 200, ""},
+		{"for something else", []string{"client_id", "app", "purpose", "world domination"}, nil, 400, "invalid_request"},
+		{"a short thumbprint", []string{"client_id", "app", "dpop_jkt", jkt[:42]}, nil, 400, "invalid_request"},
+		{"a thumbprint in base64", []string{"client_id", "app", "dpop_jkt", jkt[:42] + "="}, nil, 400, "invalid_request"},
+		{"an unknown client", []string{"client_id", "nobody"}, nil, 401, "invalid_client"},
+		{"no client", nil, nil, 401, "invalid_client"},
+		{"a client without providers", []string{"client_id", "bare"}, nil, 400, "unauthorized_client"},
+		{"a confidential client without its secret", []string{"client_id", "web"}, nil, 401, "invalid_client"},
+		{"CA10 a confidential client with a wrong one", nil, basic("web", "wrong"), 401, "invalid_client"},
+		{"CA02 a confidential client with its own in the body", []string{"client_id", "web", "client_secret", secret}, nil, 401, "invalid_client"},
+		{"CA10 an unknown client with a secret", nil, basic("nobody", secret), 401, "invalid_client"},
+		{"a confidential client with its secret", nil, basic("web", secret), 200, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := post(t, h.url+"/challenge", c.form)
+			a := post(t, h.url+"/challenge", c.form, c.headers...)
 			if len(a.Header.Values("DPoP-Nonce")) != 1 || a.Header.Get("Cache-Control") != "no-store" {
 				t.Errorf("%v", a.Header)
 			}

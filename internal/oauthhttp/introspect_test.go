@@ -47,7 +47,8 @@ func TestWhoMayIntrospect(t *testing.T) {
 	}
 }
 
-// IR02 RT18 rfc7662-2.1-02 rfc7662-2.2-01 rfc7662-2.2-02 rfc7662-2.2-03 rfc7662-2.3-02 rfc7662-4-02 rfc7662-4-03 rfc7662-5-01 rfc9449-6.2-01
+// IR02 RT18 rfc7662-2.1-02 rfc7662-2.2-01 rfc7662-2.2-02 rfc7662-2.2-03 rfc7662-2.3-02 rfc7662-4-02 rfc7662-4-03 rfc7662-4-07
+// rfc7662-5-01 rfc7519-12-01 rfc9449-6.2-01
 func TestWhatIntrospectionTells(t *testing.T) {
 	h := build(t)
 	phone := h.phone(t)
@@ -66,10 +67,13 @@ func TestWhatIntrospectionTells(t *testing.T) {
 	ended := phone.signIn(t, "app", "pat", "scope", "todos.read")
 	h.revoke(t, "app", ended["access_token"])
 	for name, ask := range map[string]func() answer{
-		"of another's token":    func() answer { return h.introspect(t, "notes-api", in["access_token"]) },
-		"of a refresh token":    func() answer { return h.introspect(t, "todo-api", in["refresh_token"]) },
-		"of an id_token":        func() answer { return h.introspect(t, "todo-api", in["id_token"]) },
-		"of garbage":            func() answer { return h.introspect(t, "todo-api", "garbage") },
+		"of another's token": func() answer { return h.introspect(t, "notes-api", in["access_token"]) },
+		"of a refresh token": func() answer { return h.introspect(t, "todo-api", in["refresh_token"]) },
+		"of an id_token":     func() answer { return h.introspect(t, "todo-api", in["id_token"]) },
+		"of garbage":         func() answer { return h.introspect(t, "todo-api", "garbage") },
+		"of what is no text": func() answer {
+			return h.introspect(t, "todo-api", "\x00\xff"+in["access_token"].(string)+"\x00\r\n")
+		},
 		"of a forged token":     func() answer { return h.introspect(t, "todo-api", flipped(in["access_token"].(string))) },
 		"of an ended session's": func() answer { return h.introspect(t, "todo-api", ended["access_token"]) },
 		"whatever the hint": func() answer {
@@ -98,7 +102,7 @@ func TestWhatIntrospectionTells(t *testing.T) {
 }
 
 // IR04 IR06 rfc7009-2-01 rfc7009-2-02 rfc7009-2.1-01 rfc7009-2.1-02 rfc7009-2.1-03 rfc7009-2.1-04 rfc7009-2.1-06 rfc7009-2.1-07
-// rfc7009-2.2-01 rfc7009-2.2-02
+// rfc7009-2.2-01 rfc7009-2.2-02 rfc7009-2.2.1-02
 func TestRevocation(t *testing.T) {
 	h := build(t)
 	fresh := func(t *testing.T) (*device, map[string]any) {
@@ -161,9 +165,24 @@ func TestRevocation(t *testing.T) {
 			}
 		}
 	})
+	t.Run("of what is no text is no error", func(t *testing.T) {
+		if a := h.revoke(t, "app", "\x00\xff\r\n"); a.StatusCode != 200 || a.body != "" {
+			t.Errorf("%d %s", a.StatusCode, a.body)
+		}
+	})
 	t.Run("of nothing is one", func(t *testing.T) {
 		if a := post(t, h.url+"/revoke", []string{"client_id", "app"}); !a.failed(t, 400, "invalid_request") {
 			t.Errorf("%d %s", a.StatusCode, a.body)
+		}
+	})
+	t.Run("of a service's token is refused, for it would be untrue", func(t *testing.T) {
+		token := h.service(t, "nightly").json(t)["access_token"].(string)
+		a := post(t, h.url+"/revoke", []string{"token", token}, basic("nightly", secret)...)
+		if !a.failed(t, 400, "unsupported_token_type") {
+			t.Errorf("%d %s", a.StatusCode, a.body)
+		}
+		if still := h.introspect(t, "todo-api", token); still.json(t)["active"] != true {
+			t.Error(still.body)
 		}
 	})
 	t.Run("a confidential client authenticates first", func(t *testing.T) {
@@ -203,7 +222,7 @@ func TestARefreshUnderWayDoesNotOutliveARevocation(t *testing.T) {
 	})
 }
 
-// KL06 rfc7517-4.1-01 rfc7517-4.2-01 rfc7517-4.5-01 rfc7517-5-01 rfc7517-8.5-01 rfc7517-9.2-01 rfc8414-2-05
+// KL06 rfc7517-4.1-01 rfc7517-4.2-01 rfc7517-4.3-01 rfc7517-4.5-01 rfc7517-5-01 rfc7517-8.5-01 rfc7517-9.2-01 rfc8414-2-05
 func TestThePublishedKeysVerifyOurTokensAndSayNothingElse(t *testing.T) {
 	h := build(t)
 	a := get(t, get(t, h.url+"/.well-known/oauth-authorization-server").json(t)["jwks_uri"].(string))

@@ -82,7 +82,7 @@ func TestTheMetadataSaysWhatWorks(t *testing.T) {
 	}
 }
 
-// rfc8414-2-01, rfc8414-3.3-01, rfc8414-6.2-01
+// rfc8414-3.3-01, rfc8414-6.2-01
 func TestEveryURLIsBuiltFromTheIssuerWhateverTheRequestSays(t *testing.T) { // PX01
 	a, _ := published(t, "https://login.example", "Host", "evil.example", "X-Forwarded-Host", "evil.example", "X-Forwarded-Proto", "gopher")
 	doc := a.json(t)

@@ -147,6 +147,31 @@ func TestASignInThatIsRefused(t *testing.T) {
 	}
 }
 
+// TK02: of all parameters, resource and audience alone may come more than once (RFC 8693 §2.1): it is their values that are
+// refused, not their number.
+func TestTK02ResourceAndAudienceMayRepeat(t *testing.T) {
+	h := build(t)
+	phone := h.phone(t)
+	for _, c := range []struct {
+		name string
+		more []string
+		want string
+	}{
+		{"audience", []string{"audience", "a", "audience", "b"}, "invalid_target"},
+		{"audience, the same twice", []string{"audience", todoAPI, "audience", todoAPI}, "invalid_target"},
+		{"resource", []string{"resource", todoAPI, "resource", "https://evil.example"}, "invalid_target"},
+		{"and nothing else does", []string{"device_name", "a", "device_name", "b"}, "invalid_request"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := post(t, h.url+"/token", phone.signInForm(t, "app", "pat", c.more...), phone.proof(t, "POST", "/token", "")...)
+			twice := strings.Contains(a.body, "came twice")
+			if !a.failed(t, 400, c.want) || twice != (c.want == "invalid_request") {
+				t.Errorf("%d %s", a.StatusCode, a.body)
+			}
+		})
+	}
+}
+
 func TestTX05AChallengeThatNamedAKeyNeedsAProofByThatKey(t *testing.T) {
 	h := build(t)
 	phone, thief := h.phone(t), h.phone(t)

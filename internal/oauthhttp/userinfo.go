@@ -31,7 +31,7 @@ func (d *Door) userInfo(w http.ResponseWriter, r *http.Request) {
 		httpd.BearerError(w, r, err)
 		return
 	case session == nil || !slices.Contains(tok.Scope, oauth.ScopeOpenID):
-		httpd.BearerError(w, r, oauth.E(oauth.InsufficientScope, "The access token lacks the scope openid."))
+		httpd.BearerError(w, r, errNoOpenID)
 		return
 	}
 	answer, err := d.claims(r.Context(), tok.Scope, session)
@@ -40,6 +40,10 @@ func (d *Door) userInfo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	httpd.WriteJSON(w, r, http.StatusOK, answer)
+}
+
+var errNoOpenID = &oauth.Error{
+	Code: oauth.InsufficientScope, Description: "The access token lacks the scope openid.", Scope: oauth.ScopeOpenID,
 }
 
 // tokenElsewhere tells whether an access token came in the query or the body (RS09). A body is read only as a form.

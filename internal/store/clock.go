@@ -87,11 +87,14 @@ func (db *DB) CheckClock(ctx context.Context) error {
 	return db.clock.trusted()
 }
 
+// ErrClock says that one of two clocks is wrong.
+var ErrClock = errors.New("the clock of this machine is off the database's")
+
 // trusted tells whether our clock and the database's agree. Where they do not, either may be the wrong one.
 func (c *clock) trusted() error {
 	drift := time.Duration(c.offset.Load())
 	if drift > maxDrift || drift < -maxDrift {
-		return errors.New("the clock of this machine is " + drift.Abs().Round(time.Millisecond).String() + " off the database's")
+		return fmt.Errorf("%w: %v apart", ErrClock, drift.Abs().Round(time.Millisecond))
 	}
 	return nil
 }

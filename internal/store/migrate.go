@@ -136,20 +136,21 @@ func (db *DB) CheckSchema(ctx context.Context) error {
 	case err != nil:
 		return err
 	case ran < ours:
-		return errNotMigrated
+		return ErrNotMigrated
 	case ran > ours:
 		return ErrNewerSchema
 	}
 	return nil
 }
 
-var errNotMigrated = errors.New("the database is not migrated: run countersign migrate")
+// ErrNotMigrated says that migrations of this release have not run.
+var ErrNotMigrated = errors.New("the database is not migrated: run countersign migrate")
 
 // schemaFits tells whether all our migrations ran.
 func (db *DB) schemaFits(ctx context.Context) error {
 	ours, ran, err := db.migrated(ctx)
 	if err == nil && ran < ours {
-		return errNotMigrated
+		return ErrNotMigrated
 	}
 	return err
 }

@@ -191,8 +191,9 @@ func mustRows(t testing.TB, db *DB) map[string]int64 {
 
 func TestARefusedSignInSpendsItsNonceAndNothingElse(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, db *DB) {
-		known := newSignIn(db)
+		known, other := newSignIn(db), newSignIn(db)
 		s := mustSignIn(t, db, known)
+		mustSignIn(t, db, other) // whose account stays in use
 		if _, err := db.SetAccountState(t.Context(), s.AccountID, domain.AccountDisabled, domain.Event{}); err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +214,8 @@ func TestARefusedSignInSpendsItsNonceAndNothingElse(t *testing.T) {
 		if err := db.SetClientDisabled(t.Context(), "app", true, domain.Event{}); err != nil {
 			t.Fatal(err)
 		}
-		refused("a disabled client, known person", again(db, known), ClientNotLive)
+		refused("a disabled client, known person", again(db, other), ClientNotLive) // RT15
+		refused("both disabled", again(db, known), ClientNotLive)
 		refused("a disabled client, new person", newSignIn(db), ClientNotLive)
 	})
 }

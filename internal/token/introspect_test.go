@@ -43,7 +43,7 @@ func TestIntrospectionOfALiveToken(t *testing.T) {
 	})
 }
 
-// IR02, RS01
+// IR02, RS01, rfc7662-4-07
 func TestWhatIsNotForTheAskingResourceIsInactive(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {
 		a := h.signIn(t, phone, "")
@@ -73,6 +73,7 @@ func TestWhatIsNotForTheAskingResourceIsInactive(t *testing.T) {
 	})
 }
 
+// rfc7662-4-01, rfc7662-4-02
 func TestWhatNoLongerLivesIsInactive(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {
 		ctx := context.Background()
@@ -108,6 +109,37 @@ func TestWhatNoLongerLivesIsInactive(t *testing.T) {
 		}
 		if got := h.introspect(t, todos, machine); got.Active {
 			t.Error("the token of a disabled machine is active")
+		}
+	})
+}
+
+// rfc7662-4-08: nobody says when our tokens begin, but a key of ours may be older than this version.
+func TestATokenWhoseValidityHasNotBegunIsInactive(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		signer, err := h.Keys.Signer(domain.ES256)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, claims := parts(t, h.signIn(t, phone, "").access)
+		for _, moment := range []struct {
+			name   string
+			begins time.Duration // from now
+			want   bool
+		}{
+			{"begun", -time.Minute, true},
+			{"within the drift of two nodes", nodeDrift, true},
+			{"just beyond it", nodeDrift + time.Second, false},
+			{"in five minutes", 5 * time.Minute, false},
+		} {
+			claims["nbf"] = h.now().Add(moment.begins).Unix()
+			token, err := signer.Sign(typeAccess, claims)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := h.introspect(t, todos, token)
+			if got.Active != moment.want || !moment.want && !cmp.Equal(got, Introspection{}) {
+				t.Errorf("%s: %+v", moment.name, got)
+			}
 		}
 	})
 }

@@ -33,7 +33,8 @@ func parts(t testing.TB, raw string) (header, claims map[string]any) {
 	return header, claims
 }
 
-// rfc9068-2.1, rfc9068-2.2, rfc9068-2.1-01, rfc9068-2.1-03, rfc9068-2.2-01, rfc8725-3.9-01
+// rfc9068-2.1, rfc9068-2.2, rfc9068-2.1-01, rfc9068-2.1-03, rfc9068-2.2-01, rfc8725-3.9-01,
+// rfc6749-10.10-02, rfc7519-12-01
 func TestWhatAnAccessTokenSays(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {
 		now := h.DB.Now()

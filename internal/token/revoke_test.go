@@ -59,7 +59,7 @@ func TestAnyAuthenticTokenEndsItsSession(t *testing.T) {
 	})
 }
 
-// IR04
+// IR04, rfc7009-2.2.1-02
 func TestRevocationsThatAreRefusedChangeNothing(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {
 		a := h.signIn(t, phone, "")

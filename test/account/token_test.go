@@ -88,7 +88,7 @@ func TestIR02WhatIntrospectionTells(t *testing.T) {
 	})
 }
 
-// Whatever ends the right to a token ends it in the same moment, on every node.
+// rfc7662-4-02: whatever ends the right to a token ends it in the same moment, on every node.
 func TestIntrospectionSeesEveryEndAtOnce(t *testing.T) {
 	t.Parallel()
 	harness.Engines(t, func(t *testing.T, e harness.Engine) {

@@ -34,12 +34,12 @@ func (w *World) execOn(database string, statements ...string) {
 	}
 }
 
-// Break makes every question about people, sessions and clients fail in the database, with errors that are full of
-// its own words, until mend is called.
-func (w *World) Break() (mend func()) {
+// Break makes every question about people, sessions and clients, and those to more tables, fail in the database, with
+// errors that are full of its own words, until mend is called.
+func (w *World) Break(more ...string) (mend func()) {
 	w.T.Helper()
 	var away, back []string
-	for _, table := range []string{"accounts", "clients", "identities", "nonces", "sessions"} {
+	for _, table := range append([]string{"accounts", "clients", "identities", "nonces", "sessions"}, more...) {
 		away = append(away, "ALTER TABLE "+table+" RENAME TO "+table+"_elsewhere")
 		back = append(back, "ALTER TABLE "+table+"_elsewhere RENAME TO "+table)
 	}

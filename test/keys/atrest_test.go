@@ -21,7 +21,7 @@ import (
 	"github.com/countersign/countersign/test/pgcluster"
 )
 
-// KL02, rfc6749-10.4-01: whoever gets hold of the database's files, its log or a backup can be nobody.
+// KL02, rfc6749-10.3-02, rfc6749-10.4-01, rfc6749-10.4-03, rfc7519-12-01: whoever gets hold of the database's files, its log or a backup can be nobody.
 func TestKL02NothingAtRestIsASecretInTheClear(t *testing.T) {
 	t.Parallel()
 	for e, files := range map[harness.Engine]func(*testing.T) (*harness.World, func() []place){

@@ -195,12 +195,13 @@ func claimsText(t *testing.T, jwt string) string {
 	return fmt.Sprint(claims)
 }
 
-// RT09: every way to damage a token, while the database answers nothing: what needs a query is 503, a forged token is
-// refused without one.
+// RT09: every way to damage a token, while the database answers nothing, not even about keys: what needs a query is
+// 503, a forged token is refused without one.
 func TestRT09ADamagedTokenIsRefusedWithoutAQuery(t *testing.T) { // rfc6749-10.4-02 rfc6749-10.10-01 rfc9700-4.14.2-04
 	onEngines(t, func(t *testing.T, w *world) {
 		d := w.signedIn(t, bearer)
-		mend := w.Break()
+		mend := w.Break("keys")
+		w.Clock.Step(1500 * time.Millisecond) // what the node last read of its keys is no answer any more
 		if a := d.present(t, d.first); a.Status != 503 {
 			t.Fatalf("the database answers: %d %s", a.Status, a.Body)
 		}
@@ -209,10 +210,40 @@ func TestRT09ADamagedTokenIsRefusedWithoutAQuery(t *testing.T) { // rfc6749-10.4
 				t.Errorf("%s: %d %s", name, a.Status, a.Body)
 			}
 		}
+		for name, young := range ofYoungKeys(t, d.first) {
+			if a := d.present(t, young); a.Status != 503 || a.Error != "temporarily_unavailable" {
+				t.Errorf("%s, which another node may have: %d %s", name, a.Status, a.Body)
+			}
+		}
 		mend()
+		for name, young := range ofYoungKeys(t, d.first) {
+			w.Clock.Step(1500 * time.Millisecond)
+			if a := d.present(t, young); a.Status != 400 || a.Error != "invalid_grant" {
+				t.Errorf("%s, which no node has: %d %s", name, a.Status, a.Body)
+			}
+		}
 		d.wantCounter(t, 0)
 		d.next(t, d.first)
 	})
+}
+
+// ofYoungKeys makes tokens whose key is named by a second so near that a node may have to look whether there is one.
+func ofYoungKeys(t *testing.T, token string) map[string]string {
+	t.Helper()
+	raw, err := base64.RawURLEncoding.DecodeString(token[len("cs_rt_") : len(token)-6])
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := binary.BigEndian.Uint32(raw[1:])
+	list := map[string]string{}
+	for name, id := range map[string]uint32{
+		"a key 30 s older": own - 30, "a key 30 s younger": own + 30, "a key with a bit changed": own ^ 16,
+	} {
+		other := append([]byte(nil), raw...)
+		binary.BigEndian.PutUint32(other[1:], id)
+		list[name] = withChecksum("cs_rt_" + base64.RawURLEncoding.EncodeToString(other))
+	}
+	return list
 }
 
 // damage makes tokens that are not ours of one that is: as a thief or a bad line would, and with the checksum, which
@@ -241,11 +272,18 @@ func damage(t *testing.T, token string) map[string]string {
 		list[fmt.Sprintf("character %d", i)] = string(flipped)
 	}
 	for i := range raw {
+		bit := i % 8
+		if i == 4 {
+			bit = 7 // the last byte of the key's id, which is a second: any lower bit makes it one of ofYoungKeys
+		}
 		flipped := append([]byte(nil), raw...)
-		flipped[i] ^= 1 << (i % 8)
+		flipped[i] ^= 1 << bit
 		list[fmt.Sprintf("byte %d, checksum right", i)] = withChecksum("cs_rt_" + base64.RawURLEncoding.EncodeToString(flipped))
 	}
-	for name, id := range map[string]uint32{"an old key": 1, "a key of the far future": 1<<32 - 1} {
+	own := binary.BigEndian.Uint32(raw[1:])
+	for name, id := range map[string]uint32{
+		"an old key": 1, "a key of ten minutes ago": own - 600, "a key of in ten minutes": own + 600, "a key of the far future": 1<<32 - 1,
+	} {
 		other := append([]byte(nil), raw...)
 		binary.BigEndian.PutUint32(other[1:], id)
 		list[name] = withChecksum("cs_rt_" + base64.RawURLEncoding.EncodeToString(other))
