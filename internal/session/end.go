@@ -13,22 +13,30 @@ import (
 	"github.com/countersign/countersign/internal/store"
 )
 
-// Authentic reads a refresh token without using it: MAC, then secret hash against the row, whatever its counter.
-// It is how /revoke finds the session. ok is false for anything that is not ours.
-func (s *Service) Authentic(ctx context.Context, token string) (v *domain.SessionView, ok bool, err error) {
-	h, ok, err := s.read(ctx, token)
-	if err != nil {
-		return nil, false, oauth.Unavailable(err)
+// find reads the session a token names. ok is false for anything that is not ours; what the token is worth is not asked.
+func (s *Service) find(ctx context.Context, token string) (h handle, v *domain.SessionView, ok bool, err error) {
+	if h, ok, err = s.read(ctx, token); err != nil {
+		return h, nil, false, oauth.Unavailable(err)
 	}
 	if !ok {
-		return nil, false, nil
+		return h, nil, false, nil
 	}
 	v, err = s.DB.Session(ctx, h.session)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return nil, false, nil
+		return h, nil, false, nil
 	case err != nil:
-		return nil, false, oauth.Unavailable(fmt.Errorf("read session: %w", err))
+		return h, nil, false, oauth.Unavailable(fmt.Errorf("read session: %w", err))
+	}
+	return h, v, true, nil
+}
+
+// Authentic reads a refresh token without using it: MAC, then secret hash against the row, whatever its counter.
+// It is how /revoke finds the session. ok is false for anything that is not ours.
+func (s *Service) Authentic(ctx context.Context, token string) (v *domain.SessionView, ok bool, err error) {
+	h, v, ok, err := s.find(ctx, token)
+	if err != nil || !ok {
+		return nil, false, err
 	}
 	hash := h.secretHash()
 	if subtle.ConstantTimeCompare(hash[:], v.Refresh.SecretHash[:]) != 1 {

@@ -113,19 +113,9 @@ func (u use) answerable(v *domain.SessionView) bool {
 // Judge reads the session of a token that Rotate would answer with 200, as of now, and changes nothing. ok is false for
 // every other token: its verdict, and what follows from it, is Rotate's.
 func (s *Service) Judge(ctx context.Context, p Presented) (v *domain.SessionView, ok bool, err error) {
-	h, ok, err := s.read(ctx, p.Token)
-	if err != nil {
-		return nil, false, oauth.Unavailable(err)
-	}
-	if !ok {
-		return nil, false, nil
-	}
-	v, err = s.DB.Session(ctx, h.session)
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return nil, false, nil
-	case err != nil:
-		return nil, false, oauth.Unavailable(fmt.Errorf("read session: %w", err))
+	h, v, ok, err := s.find(ctx, p.Token)
+	if err != nil || !ok {
+		return nil, false, err
 	}
 	u := use{Presented: p, handle: h, now: s.DB.Now()}
 	return v, u.judge(v).answered(), nil

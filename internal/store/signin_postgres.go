@@ -96,7 +96,7 @@ type signedIn struct {
 
 // signInTogether sends the statements of many sign-ins in one journey: PostgreSQL runs them one after the other, each
 // seeing what those before it did, and commits once. nil stands for an identity that is to be tried alone. If one of
-// them is refused, nothing of the batch was done, and each is to be tried alone to be told its own error.
+// them is refused, nothing of the batch was done, and each is tried alone, so that one's fault is nobody else's.
 func (db *DB) signInTogether(ctx context.Context, batch []*SignIn) ([]*signedIn, error) {
 	rows, err := retried(ctx, func() (rows []*signedIn, err error) {
 		err = db.pipelined(ctx, func(ctx context.Context, conn *pgx.Conn) error {
@@ -105,11 +105,17 @@ func (db *DB) signInTogether(ctx context.Context, batch []*SignIn) ([]*signedIn,
 		})
 		return rows, err
 	})
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) {
+	if refused(err) {
 		return make([]*signedIn, len(batch)), nil
 	}
 	return rows, err
+}
+
+// refused tells whether PostgreSQL undid the batch and lives to say so. What a backend says as it ends (FATAL) may come
+// after its COMMIT: that outcome is unknown.
+func refused(err error) bool {
+	var by *pgconn.PgError
+	return errors.As(err, &by) && by.SeverityUnlocalized == "ERROR"
 }
 
 func sendSignIns(ctx context.Context, conn *pgx.Conn, batch []*SignIn) (_ []*signedIn, err error) {
