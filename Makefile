@@ -25,7 +25,7 @@ build: ## one static binary, bin/countersign
 demo: ## play the story over real HTTP, then keep serving
 	$(GO) run ./cmd/countersign demo
 
-deps: ## install what the tests need and this machine lacks: PostgreSQL, a C compiler
+deps: ## install what the tests need and this machine lacks: PostgreSQL, a C compiler, Chromium
 	@tools/deps
 
 fmt: ## fail where gofmt would change something

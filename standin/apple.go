@@ -148,6 +148,10 @@ func (p *Provider) serveAppleToken(w http.ResponseWriter, r *http.Request) {
 		appleError(w, "unsupported_grant_type", "")
 		return
 	}
+	if g, ok := p.takeGrant(r.PostFormValue("code")); ok { // of the page, not of an app
+		p.redeemAppleGrant(w, r, client, g)
+		return
+	}
 	t, ok := p.apple.take(r.PostFormValue("code"), client, p.now())
 	if !ok {
 		appleError(w, "invalid_grant", "The code has expired or has been revoked.")

@@ -1,6 +1,7 @@
 package standin
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -28,6 +29,10 @@ type TokenRequest struct {
 	PrivateEmail    bool // Apple: a relay address
 	Name, Picture   string
 	HostedDomain    string // Google: hd
+
+	GivenName, FamilyName, Locale string
+	Tenant                        string // Microsoft: tid; empty: MicrosoftTenant
+	DomainVerified                bool   // Microsoft: xms_edov
 
 	AuthTime  time.Time // zero: not sent by Google and OIDC, now for Apple
 	IssuedAt  time.Time // zero: now
@@ -95,6 +100,9 @@ func (p *Provider) Issue(t TokenRequest) (*Credential, error) {
 	if t.Audience == "" || t.Subject == "" {
 		return nil, errors.New("stand-in provider: a token needs Audience and Subject; Mutate can take them out")
 	}
+	if p.kind == GitHub {
+		return nil, errors.New("stand-in provider: GitHub signs no id_tokens for people")
+	}
 	if t.AuthorizationCode && p.kind != Apple {
 		return nil, fmt.Errorf("stand-in provider: %s gives no authorization code with a native id_token", p.kind)
 	}
@@ -150,15 +158,34 @@ func (p *Provider) claims(t TokenRequest, c *Credential) map[string]any {
 		appleClaims(claims, t, issued)
 		return claims
 	}
-	if t.Email != "" {
+	if p.kind == Microsoft {
+		microsoftClaims(claims, t)
+	} else if t.Email != "" {
 		claims["email_verified"] = !t.UnverifiedEmail
 	}
-	for name, value := range map[string]string{"name": t.Name, "picture": t.Picture, "hd": t.HostedDomain} {
+	for name, value := range map[string]string{
+		"name": t.Name, "picture": t.Picture, "hd": t.HostedDomain, "given_name": t.GivenName, "family_name": t.FamilyName, "locale": t.Locale,
+	} {
 		if value != "" {
 			claims[name] = value
 		}
 	}
 	return claims
+}
+
+// microsoftClaims: oid names the person in the tenant, sub another one for every app, and email is unproven unless
+// xms_edov says otherwise.
+func microsoftClaims(claims map[string]any, t TokenRequest) {
+	tenant := cmp.Or(t.Tenant, MicrosoftTenant)
+	pairwise := sha256.Sum256([]byte(t.Subject + "\x00" + t.Audience))
+	claims["iss"], claims["tid"], claims["oid"], claims["ver"] = MicrosoftIssuer(tenant), tenant, t.Subject, "2.0"
+	claims["sub"] = base64.RawURLEncoding.EncodeToString(pairwise[:])
+	if t.Email != "" {
+		claims["preferred_username"] = t.Email
+	}
+	if t.DomainVerified {
+		claims["xms_edov"] = 1
+	}
 }
 
 // leftHalf is at_hash and c_hash (OIDC Core §3.1.3.6, §3.3.2.11) for algorithms with SHA-256.

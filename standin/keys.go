@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 
 	"github.com/countersign/countersign/internal/jose"
@@ -71,7 +72,7 @@ func (p *Provider) PublishKeys() {
 func (p *Provider) DropOldKeys() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.keys = p.keys[len(p.keys)-1:]
+	p.keys = p.keys[max(len(p.keys)-1, 0):] // GitHub has none
 }
 
 func (p *Provider) currentKey() *signingKey {
@@ -89,7 +90,25 @@ func (p *Provider) publishedSet() ([]byte, error) {
 			public = append(public, jose.PublicKey{Key: k.key.Public(), Kid: k.kid, Alg: k.alg, Use: "sig"})
 		}
 	}
-	return jose.MarshalSet(public)
+	set, err := jose.MarshalSet(public)
+	if err != nil || p.kind != Microsoft {
+		return set, err
+	}
+	return withIssuers(set)
+}
+
+// withIssuers says of each key whose tokens it signs, as Microsoft's set does.
+func withIssuers(set []byte) ([]byte, error) {
+	var document struct {
+		Keys []map[string]any `json:"keys"`
+	}
+	if err := json.Unmarshal(set, &document); err != nil {
+		return nil, fmt.Errorf("stand-in provider: %w", err)
+	}
+	for _, key := range document.Keys {
+		key["issuer"] = MicrosoftIssuer("{tenantid}")
+	}
+	return json.Marshal(document)
 }
 
 func randomHex(n int) string {

@@ -14,22 +14,37 @@ import (
 // Kind says whose shapes a provider speaks.
 type Kind string
 
-// The kinds. Google and Apple sign under their own issuers, whatever address the stand-in has; OIDC is an issuer of
-// its own.
+// The kinds. Google, Apple and Microsoft sign under their own issuers, whatever address the stand-in has; OIDC is an
+// issuer of its own. GitHub signs nothing. An OIDC provider asked without the scope openid is a plain OAuth 2.0 one.
 const (
-	Google Kind = "google"
-	Apple  Kind = "apple"
-	OIDC   Kind = "oidc"
+	Google    Kind = "google"
+	Apple     Kind = "apple"
+	Microsoft Kind = "microsoft"
+	GitHub    Kind = "github"
+	OIDC      Kind = "oidc"
 )
 
 // The issuers as they stand in the providers' tokens.
 const (
 	GoogleIssuer = "https://accounts.google.com"
 	AppleIssuer  = "https://appleid.apple.com"
+	GitHubIssuer = "https://github.com/login/oauth" // of its redirects only (RFC 9207)
+
+	// MicrosoftTenant is the organisation of everybody whose Person or TokenRequest names no other.
+	MicrosoftTenant = "5ca1ab1e-0000-4000-8000-000000000001"
+	// MicrosoftPersonal is the tenant of personal accounts.
+	MicrosoftPersonal = "9188040d-6c67-4c5b-b112-36a304b66dad"
 )
 
-// Provider is a stand-in identity provider: an HTTP server on loopback. Every one serves URL/jwks and
-// URL/.well-known/openid-configuration; Apple also URL/auth/token and URL/auth/revoke. There is no browser sign-in.
+// MicrosoftIssuer is the iss of a tenant's tokens.
+func MicrosoftIssuer(tenant string) string {
+	return "https://login.microsoftonline.com/" + tenant + "/v2.0"
+}
+
+// Provider is a stand-in identity provider: an HTTP server on loopback. Every one but GitHub serves URL/jwks and
+// URL/.well-known/openid-configuration; all sign in people with a browser at URL/authorize and redeem codes at
+// URL/token (Apple: URL/auth/authorize, URL/auth/token and URL/auth/revoke). Google and OIDC serve URL/userinfo, GitHub
+// URL/user and URL/user/emails.
 //
 // Its methods may be called from several goroutines.
 type Provider struct {
@@ -46,6 +61,7 @@ type Provider struct {
 	requests  map[string]int
 	keys      []*signingKey // the last one signs
 	named     map[string]bool
+	web       web
 }
 
 // A ProviderOption changes how a provider is made.
@@ -67,13 +83,13 @@ func WithMaxAge(d time.Duration) ProviderOption { return func(p *Provider) { p.m
 func NewProvider(kind Kind, options ...ProviderOption) (*Provider, error) {
 	p := &Provider{
 		kind: kind, alg: jose.RS256, now: time.Now, maxAge: time.Hour, addr: "127.0.0.1:0",
-		requests: map[string]int{}, named: map[string]bool{},
+		requests: map[string]int{}, named: map[string]bool{}, web: newWeb(),
 	}
 	for _, option := range options {
 		option(p)
 	}
 	switch kind {
-	case Google, OIDC:
+	case Google, Microsoft, GitHub, OIDC:
 	case Apple:
 		team, err := newAppleTeam()
 		if err != nil {
@@ -86,8 +102,10 @@ func NewProvider(kind Kind, options ...ProviderOption) (*Provider, error) {
 	if p.alg != jose.RS256 && kind != OIDC {
 		return nil, fmt.Errorf("stand-in provider: %s signs with RS256 only", kind)
 	}
-	if _, err := p.addKey(true); err != nil {
-		return nil, err
+	if kind != GitHub { // which signs nothing
+		if _, err := p.addKey(true); err != nil {
+			return nil, err
+		}
 	}
 	if err := p.Start(); err != nil {
 		return nil, err
@@ -108,6 +126,11 @@ func (p *Provider) Issuer() string {
 		return GoogleIssuer
 	case Apple:
 		return AppleIssuer
+	case Microsoft:
+		return MicrosoftIssuer(MicrosoftTenant)
+	case GitHub:
+		return GitHubIssuer
+	case OIDC:
 	}
 	return p.URL()
 }
@@ -146,27 +169,71 @@ func (p *Provider) Close() { p.Stop() }
 
 func (p *Provider) handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /.well-known/openid-configuration", p.serveDiscovery)
-	mux.HandleFunc("GET /jwks", p.serveJWKS)
-	if p.kind == Apple {
+	if p.kind != GitHub {
+		mux.HandleFunc("GET /.well-known/openid-configuration", p.serveDiscovery)
+		mux.HandleFunc("GET /jwks", p.serveJWKS)
+	}
+	mux.HandleFunc("GET "+p.authorizePath(), p.serveAuthorize)
+	mux.HandleFunc("POST "+p.authorizePath(), p.serveDecision)
+	switch p.kind {
+	case Apple:
 		mux.HandleFunc("POST /auth/token", p.serveAppleToken)
 		mux.HandleFunc("POST /auth/revoke", p.serveAppleRevoke)
+	case GitHub:
+		mux.HandleFunc("POST /token", p.serveToken)
+		mux.HandleFunc("GET /user", p.serveGitHubUser)
+		mux.HandleFunc("GET /user/emails", p.serveGitHubEmails)
+	case Google, Microsoft, OIDC:
+		mux.HandleFunc("POST /token", p.serveToken)
+		mux.HandleFunc("GET /userinfo", p.serveUserInfo)
 	}
 	return p.behaving(mux)
+}
+
+func (p *Provider) authorizePath() string {
+	if p.kind == Apple {
+		return "/auth/authorize"
+	}
+	return "/authorize"
+}
+
+func (p *Provider) tokenPath() string {
+	if p.kind == Apple {
+		return "/auth/token"
+	}
+	return "/token"
 }
 
 func (p *Provider) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 	document := map[string]any{
 		"issuer":                                p.Issuer(),
 		"jwks_uri":                              p.URL() + "/jwks",
-		"authorization_endpoint":                p.URL() + "/authorize", // required by OIDC Discovery §3; not served
+		"authorization_endpoint":                p.URL() + p.authorizePath(),
+		"token_endpoint":                        p.URL() + p.tokenPath(),
+		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "client_secret_basic"},
 		"response_types_supported":              []string{"code"},
 		"subject_types_supported":               []string{"public"},
+		"code_challenge_methods_supported":      []string{"S256"},
 		"id_token_signing_alg_values_supported": []string{string(p.alg)},
 	}
-	if p.kind == Apple {
-		document["token_endpoint"] = p.URL() + "/auth/token"
+	switch p.kind {
+	case Apple:
 		document["revocation_endpoint"] = p.URL() + "/auth/revoke"
+		document["token_endpoint_auth_methods_supported"] = []string{"client_secret_post"}
+	case Microsoft:
+		document["issuer"] = MicrosoftIssuer("{tenantid}") // to the letter: it stands in no token
+	case OIDC:
+		document["authorization_response_iss_parameter_supported"] = true
+	case Google, GitHub:
+	}
+	if p.kind != Apple {
+		document["userinfo_endpoint"] = p.URL() + "/userinfo"
+	}
+	p.mu.Lock()
+	change := p.web.mischief.Discovery
+	p.mu.Unlock()
+	if change != nil {
+		change(document)
 	}
 	writeJSON(w, http.StatusOK, document)
 }

@@ -2,10 +2,18 @@ package standin
 
 // Person is somebody with an account at a provider.
 type Person struct {
-	Subject      string // the provider's name for them
+	Subject      string // the provider's name for them: sub; Microsoft's oid, a GUID; GitHub's id, a number
 	Email        string
 	Name         string
 	HostedDomain string // Google Workspace: hd
+
+	Username              string // what they type on the provider's page; GitHub shows it as login
+	GivenName, FamilyName string
+	Picture, Locale       string
+	UnverifiedEmail       bool
+	PrivateEmail          bool   // Apple: the address is a relay's
+	Tenant                string // Microsoft: tid; empty: MicrosoftTenant
+	DomainVerified        bool   // Microsoft: xms_edov
 }
 
 // GoogleAndroid is the id_token of Android's Credential Manager: the audience is the *web* client, the Android
@@ -40,4 +48,17 @@ func AppleNative(bundleID string, who Person) TokenRequest {
 // OpenIDNative is the id_token of a generic OpenID provider for a mobile client.
 func OpenIDNative(client string, who Person) TokenRequest {
 	return TokenRequest{Audience: client, Subject: who.Subject, Email: who.Email, Name: who.Name}
+}
+
+// MicrosoftNative is the id_token of MSAL for a mobile client.
+func MicrosoftNative(client string, who Person) TokenRequest { return who.token(client) }
+
+// token is an id_token with all that is known of a person.
+func (who Person) token(client string) TokenRequest {
+	return TokenRequest{
+		Audience: client, Subject: who.Subject, Email: who.Email, UnverifiedEmail: who.UnverifiedEmail,
+		PrivateEmail: who.PrivateEmail, Name: who.Name, GivenName: who.GivenName, FamilyName: who.FamilyName,
+		Picture: who.Picture, Locale: who.Locale, HostedDomain: who.HostedDomain,
+		Tenant: who.Tenant, DomainVerified: who.DomainVerified,
+	}
 }

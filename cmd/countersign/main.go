@@ -86,6 +86,11 @@ func run(c console, args []string) int {
 	return exitOK
 }
 
+// usageError is what a command says of arguments that the parser let through.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
 // fail prints an error of a command the way a person wants to read it.
 func (c console) fail(err error, command string) int {
 	var problems config.Problems
@@ -100,6 +105,10 @@ func (c console) fail(err error, command string) int {
 	}
 	// Errors of package client begin with its name, which is ours.
 	_, _ = fmt.Fprintf(c.err, "countersign: %s\n", strings.TrimPrefix(err.Error(), "countersign: "))
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
 	return exitError
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/countersign/countersign/client"
@@ -67,7 +66,7 @@ type sessionEndCmd struct {
 	AllOf string `placeholder:"ACCOUNT" help:"Instead of one: all sessions of this account, acc_..."`
 }
 
-var errWhichSession = errors.New("name one session by its id, or all of an account with --all-of ACCOUNT")
+const errWhichSession = usageError("name one session by its id, or all of an account with --all-of ACCOUNT")
 
 // Run ends what was named.
 func (e *sessionEndCmd) Run(c *console) error {

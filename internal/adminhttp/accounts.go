@@ -72,7 +72,7 @@ func (d *Door) accountByIdentity(r request, q url.Values) (any, error) {
 		return nil, oauth.E(oauth.InvalidRequest, "To find an account by its identity send iss and sub, both of them and without after.")
 	}
 	if p, ok := d.Providers.ByIssuer(iss); ok {
-		iss = p.Issuers()[0]
+		iss, _ = p.Canonical(iss)
 	}
 	out := accountList{Accounts: []accountBody{}}
 	a, err := d.DB.AccountByIdentity(r.Context(), iss, sub)

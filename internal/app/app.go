@@ -47,6 +47,7 @@ type App struct {
 	providers []*upstream.Provider
 	signIn    *signin.Service
 	apiKeys   *apikey.Service
+	hosted    hosted
 	metrics   *metrics
 
 	publicListener, adminListener net.Listener

@@ -19,6 +19,7 @@ import (
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/keyring"
 	"github.com/countersign/countersign/internal/oauthhttp"
+	"github.com/countersign/countersign/internal/pages"
 	"github.com/countersign/countersign/internal/session"
 	"github.com/countersign/countersign/internal/signin"
 	"github.com/countersign/countersign/internal/store"
@@ -138,13 +139,15 @@ func (a *App) build() error {
 		GaveUp: func(err error) { a.log.Warn("an Apple authorization code was given up", "cause", err) },
 	}
 	a.apiKeys = &apikey.Service{DB: a.db, Keys: a.ring}
-	return nil
+	a.hosted, err = newHosted(a.config, a.log)
+	return err
 }
 
 // doors of the public listener, and what its middleware needs from below them.
 type doors struct {
 	oauth   *oauthhttp.Door
 	account *accounthttp.Door
+	pages   *pages.Door
 	clients *clientauth.Service
 	nonces  *dpop.Nonces
 }
@@ -158,6 +161,7 @@ func (a *App) doors() doors {
 	proofs, seen := &dpop.Verifier{Nonces: nonces}, dpop.NewReplay(rememberedProofs)
 	clients := &clientauth.Service{
 		Catalog: a.catalog.Load, Failures: clientauth.NewLimiter(a.config.Limits.AuthFailuresPerMinute), Now: a.db.Now,
+		Issuer: issuer, TokenURL: issuer + "/token", DB: a.db,
 	}
 	tokens := &token.Service{Issuer: issuer, DB: a.db, Keys: a.ring, Sessions: sessions}
 	presented := &bearer.Service{Tokens: tokens, DPoP: proofs, Replay: seen}
@@ -165,10 +169,13 @@ func (a *App) doors() doors {
 		TokenURL: issuer + "/token", Issuer: issuer, DB: a.db, Catalog: a.catalog.Load, Clients: clients,
 		DPoP: proofs, Replay: seen, Sessions: sessions, SignIn: a.signIn, Tokens: tokens,
 	}
+	trips := a.trips(clients, tokens)
 	return doors{
 		oauth: &oauthhttp.Door{
 			Issuer: issuer, DB: a.db, Keys: a.ring, Clients: clients, Grant: grants, SignIn: a.signIn, Tokens: tokens, Bearer: presented,
+			Flow: trips,
 		},
+		pages:   &pages.Door{Issuer: issuer, Flow: trips, Look: a.hosted.look, Client: clients.Named, Button: a.button},
 		account: &accounthttp.Door{Issuer: issuer, DB: a.db, Bearer: presented, SignIn: a.signIn, Catalog: a.catalog.Load},
 		clients: clients,
 		nonces:  nonces,

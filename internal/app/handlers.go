@@ -24,7 +24,8 @@ func (a *App) publicHandler() http.Handler {
 		DPoPNonce:      func() string { return d.nonces.Mint(a.db.Now()) },
 		TrustedProxies: networks(a.config.TrustedProxies),
 		Problems:       []string{"/account/v1"},
-	}, d.oauth.Routes(), d.account.Routes())
+		Page:           d.pages.Fail,
+	}, d.oauth.Routes(), d.account.Routes(), d.pages.Routes())
 }
 
 func (a *App) adminHandler() http.Handler {

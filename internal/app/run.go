@@ -181,7 +181,8 @@ func (a *App) sweep(ctx context.Context) error {
 	swept, err := a.db.Sweep(ctx, a.db.Now())
 	if err == nil {
 		a.log.Debug("swept", "nonces", swept.Nonces, "sessions", swept.Sessions, "devices", swept.Devices,
-			"events", swept.Events, "keys", swept.Keys, "outbox", swept.Outbox)
+			"events", swept.Events, "keys", swept.Keys, "outbox", swept.Outbox,
+			"flows", swept.Flows, "browsers", swept.Browsers, "tallies", swept.Tallies, "notices", swept.Notices)
 	}
 	return err
 }

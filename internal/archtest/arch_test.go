@@ -22,10 +22,10 @@ const module = "github.com/countersign/countersign"
 // The floors of the house, from the ground up.
 var (
 	nouns    = rooms("internal/domain", "internal/oauth")
-	tools    = rooms("internal/event", "internal/fetch", "internal/httpd", "internal/jose", "internal/keyring", "internal/store")
-	evidence = rooms("internal/accesstoken", "internal/dpop", "internal/upstream")
-	rules    = rooms("internal/apikey", "internal/bearer", "internal/clientauth", "internal/grant", "internal/session", "internal/signin", "internal/token")
-	doors    = rooms("internal/accounthttp", "internal/adminhttp", "internal/oauthhttp")
+	tools    = rooms("internal/event", "internal/fetch", "internal/httpd", "internal/jose", "internal/keyring", "internal/mail", "internal/store")
+	evidence = rooms("internal/accesstoken", "internal/dpop", "internal/passkey", "internal/upstream")
+	rules    = rooms("internal/apikey", "internal/bearer", "internal/clientauth", "internal/flow", "internal/grant", "internal/offer", "internal/session", "internal/signin", "internal/token")
+	doors    = rooms("internal/accounthttp", "internal/adminhttp", "internal/oauthhttp", "internal/pages")
 	public   = rooms("client", "resource")
 	// What needs no database, so that evidence and what app servers import may use it.
 	storeless = all(nouns, rooms("internal/event", "internal/fetch", "internal/jose"))
@@ -41,11 +41,13 @@ var mayImport = map[string][]string{
 	"internal/fetch":   nouns,
 	"internal/jose":    {},
 	"internal/store":   all(nouns, rooms("internal/event")),
+	"internal/mail":    {},
 	"internal/keyring": all(nouns, rooms("internal/event", "internal/jose", "internal/store")),
 	"internal/httpd":   all(nouns, rooms("internal/event")),
 
 	"internal/accesstoken": storeless,
 	"internal/dpop":        storeless,
+	"internal/passkey":     storeless,
 	"internal/upstream":    storeless,
 
 	"internal/apikey":     all(nouns, tools, evidence),
@@ -54,11 +56,14 @@ var mayImport = map[string][]string{
 	"internal/session":    all(nouns, tools, evidence),
 	"internal/signin":     all(nouns, tools, evidence, rooms("internal/session")),
 	"internal/token":      all(nouns, tools, evidence, rooms("internal/session")),
-	"internal/grant":      all(nouns, tools, evidence, rooms("internal/clientauth", "internal/session", "internal/signin", "internal/token")),
+	"internal/offer":      nouns,
+	"internal/grant":      all(nouns, tools, evidence, rooms("internal/clientauth", "internal/offer", "internal/session", "internal/signin", "internal/token")),
+	"internal/flow":       all(nouns, tools, evidence, rooms("internal/clientauth", "internal/offer", "internal/session", "internal/signin", "internal/token")),
 
 	"internal/accounthttp": all(nouns, tools, evidence, rules),
 	"internal/adminhttp":   all(nouns, tools, evidence, rules),
 	"internal/oauthhttp":   all(nouns, tools, evidence, rules),
+	"internal/pages":       all(nouns, tools, evidence, rules),
 
 	"internal/config": all(nouns, rooms("internal/fetch", "internal/jose", "internal/keyring", "internal/upstream")),
 	"internal/app":    all(nouns, tools, evidence, rules, doors, rooms("internal/config")),
@@ -86,6 +91,10 @@ var onlyIn = map[string][]string{
 	"github.com/alecthomas/kong":      rooms("cmd/countersign"),
 	"go.yaml.in/yaml":                 rooms("internal/config"),
 	"github.com/prometheus":           rooms("internal/app"),
+	"github.com/go-webauthn/webauthn": rooms("internal/passkey"),
+	"github.com/fxamacker/cbor":       rooms("internal/passkey", "standin"),
+	"github.com/wneessen/go-mail":     rooms("internal/mail"),
+	"github.com/chromedp":             {},
 	"net/http/httptest":               {},
 	"testing":                         {},
 	"github.com/coreos/go-oidc":       {},

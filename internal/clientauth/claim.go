@@ -13,7 +13,7 @@ import (
 // claim is who the caller says it is and by which method it wants to prove it.
 type claim struct {
 	id     string
-	secret string
+	secret string // or the assertion
 	method domain.AuthMethod
 }
 
@@ -23,14 +23,14 @@ func read(c Credentials) (claim, error) {
 	if c.HasSecret {
 		methods++
 	}
-	if c.HasAssertion {
+	if c.asserts() {
 		methods++
 	}
 	switch {
 	case methods > 1:
 		return claim{}, oauth.E(oauth.InvalidRequest, "The request authenticates the client more than once. Use one method only.")
-	case c.HasAssertion:
-		return claim{}, oauth.UnknownClient(errNoAssertions)
+	case c.asserts():
+		return readAssertion(c)
 	case len(c.Authorization) == 1:
 		return readBasic(c)
 	case c.ClientID == "":

@@ -13,6 +13,7 @@ import (
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/event"
 	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/store"
 )
 
 // Credentials is what came.
@@ -21,15 +22,24 @@ type Credentials struct {
 	ClientID      string   // form
 	ClientSecret  string   // form
 	HasSecret     bool     // client_secret was in the form
-	HasAssertion  bool     // client_assertion or client_assertion_type was in the form
+	Assertion     string   // form: client_assertion
+	AssertionType string   // form: client_assertion_type
 	IP            string   // for the failure limit
 }
+
+// asserts tells whether the caller means to authenticate by an assertion (RFC 7521 §4.2).
+func (c Credentials) asserts() bool { return c.Assertion != "" || c.AssertionType != "" }
 
 // Service does it. Its fields are set by app.
 type Service struct {
 	Catalog  func() *domain.Catalog // current, seen by every node within 2 s; liveness is the database's
 	Failures *Limiter               // nil lifts the limit
-	Now      func() time.Time       // for the failure limit; nil: time.Now
+	Now      func() time.Time       // for the failure limit and for assertions; nil: time.Now
+
+	// For private_key_jwt: whom an assertion must be for, and the memory of those that were used.
+	Issuer   string
+	TokenURL string // the audience that a client may be registered to send instead
+	DB       *store.DB
 
 	index index
 }
@@ -41,7 +51,8 @@ func (s *Service) Client(ctx context.Context, c Credentials) (*domain.Client, er
 	if err != nil {
 		return nil, err
 	}
-	client := s.index.of(s.Catalog()).clients[claim.id]
+	names := s.index.of(s.Catalog())
+	client := names.clients[claim.id]
 	if client != nil && !client.Confidential() && claim.method == domain.AuthNone {
 		event.Add(ctx, "client", client.ID)
 		return client, nil // nothing to guess: no limit
@@ -49,12 +60,27 @@ func (s *Service) Client(ctx context.Context, c Credentials) (*domain.Client, er
 	if err := s.Failures.check(claim.id, c.IP, s.now()); err != nil {
 		return nil, err
 	}
-	if err := judge(client, claim); err != nil {
+	if claim.method == domain.AuthPrivateKey {
+		err = s.judgeAssertion(ctx, names, client, claim)
+	} else {
+		err = judge(client, claim)
+	}
+	var fault *oauth.Error
+	switch {
+	case errors.As(err, &fault):
+		return nil, fault
+	case err != nil:
 		s.Failures.count(claim.id, c.IP, s.now())
 		return nil, oauth.UnknownClient(err)
 	}
 	event.Add(ctx, "client", client.ID)
 	return client, nil
+}
+
+// Named returns the declared client of that id, or nil. Nobody authenticated: it is for requests that come through a
+// person's browser, where no client can (RFC 6749 §3.1).
+func (s *Service) Named(id string) *domain.Client {
+	return s.index.of(s.Catalog()).clients[id]
 }
 
 // errNoResource: nobody tried to authenticate, so there is nothing to guess and nothing to hide.
@@ -63,7 +89,7 @@ var errNoResource = oauth.E(oauth.InvalidClient,
 
 // Resource authenticates an app server (client_secret_basic with its resource id) for introspection.
 func (s *Service) Resource(ctx context.Context, c Credentials) (*domain.Resource, error) {
-	if len(c.Authorization) == 0 && !c.HasSecret && !c.HasAssertion {
+	if len(c.Authorization) == 0 && !c.HasSecret && !c.asserts() {
 		return nil, errNoResource
 	}
 	claim, err := read(c)
@@ -98,20 +124,20 @@ func (s *Service) now() time.Time {
 
 // The reasons, for the request event.
 var (
-	errUnknown      = errors.New("unknown client")
-	errWrongMethod  = errors.New("not the registered method")
-	errWrongSecret  = errors.New("wrong secret")
-	errNoSecret     = errors.New("the resource has no secret")
-	errNoAssertions = errors.New("no client is registered for assertions")
+	errUnknown     = errors.New("unknown client")
+	errWrongMethod = errors.New("not the registered method")
+	errWrongSecret = errors.New("wrong secret")
+	errNoSecret    = errors.New("the resource has no secret")
 )
 
-// judge does the same work whoever is asked for, known or not.
+// judge does the same work whoever is asked for, known or not, and whichever of two secrets is right.
 func judge(c *domain.Client, claim claim) error {
-	var stored []byte
+	var stored, old []byte
 	if c != nil {
-		stored = c.SecretHash
+		stored, old = c.SecretHash, c.OldSecret
 	}
-	right := secretFits(stored, claim.secret)
+	fitsNew, fitsOld := secretFits(stored, claim.secret), secretFits(old, claim.secret)
+	right := fitsNew || fitsOld
 	switch {
 	case c == nil:
 		return errUnknown

@@ -84,7 +84,7 @@ func TestAClientAuthenticatesByItsOneMethod(t *testing.T) {
 		{"CA02 rfc6749-2.3-02 a public client with a secret", post("phone", "x"), oauth.InvalidClient, ""},
 		{"CA02 a public client with an empty secret", post("phone", ""), oauth.InvalidClient, ""},
 		{"CA02 a public client with Basic", header(basic("phone", "")...), oauth.InvalidClient, ""},
-		{"CA02 an assertion", clientauth.Credentials{ClientID: "web", HasAssertion: true}, oauth.InvalidClient, ""},
+		{"CA02 an assertion", clientauth.Credentials{ClientID: "web", Assertion: "x"}, oauth.InvalidClient, ""},
 		{"rfc6749-2.2-01 a confidential client without its secret", clientauth.Credentials{ClientID: "web"}, oauth.InvalidClient, ""},
 		{"a confidential client with an empty secret", header(basic("web", "")...), oauth.InvalidClient, ""},
 		{"a client whose secret was never set", header(basic("hollow", "")...), oauth.InvalidClient, ""},
@@ -97,7 +97,7 @@ func TestAClientAuthenticatesByItsOneMethod(t *testing.T) {
 		{"an id of another case", clientauth.Credentials{ClientID: "PHONE"}, oauth.InvalidClient, ""},
 
 		{"CA08 rfc6749-2.3-01 Basic and a secret in the body", clientauth.Credentials{Authorization: basic("web", secret), ClientID: "web", HasSecret: true}, oauth.InvalidRequest, ""},
-		{"CA08 a secret and an assertion", clientauth.Credentials{ClientID: "post", ClientSecret: secret, HasSecret: true, HasAssertion: true}, oauth.InvalidRequest, ""},
+		{"CA08 a secret and an assertion", clientauth.Credentials{ClientID: "post", ClientSecret: secret, HasSecret: true, Assertion: "x"}, oauth.InvalidRequest, ""},
 		{"CA08 two Authorization headers", header(basic("web", secret)[0], basic("web", secret)[0]), oauth.InvalidRequest, ""},
 		{"CA08 another client_id in the body", clientauth.Credentials{Authorization: basic("web", secret), ClientID: "phone"}, oauth.InvalidRequest, ""},
 
@@ -136,7 +136,7 @@ func TestAnUnknownClientCannotBeToldFromAWrongSecret(t *testing.T) { // CA10
 	var said []string
 	for _, came := range []clientauth.Credentials{
 		header(basic("nobody", secret)...), header(basic("web", "wrong")...), header(basic("phone", "x")...),
-		post("web", secret), {ClientID: "web"}, {ClientID: "nobody"}, {ClientID: "web", HasAssertion: true}, header("Bearer x"),
+		post("web", secret), {ClientID: "web"}, {ClientID: "nobody"}, {ClientID: "web", Assertion: "x"}, header("Bearer x"),
 	} {
 		_, err := s.Client(context.Background(), came)
 		var e *oauth.Error

@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/jose"
 )
 
 // index finds clients and resources of the current catalog by id. It is rebuilt when the catalog is another one.
@@ -14,6 +15,7 @@ type names struct {
 	clients   map[string]*domain.Client
 	resources map[string]*domain.Resource
 	origins   map[string]bool
+	keys      map[string][]jose.PublicKey // of clients that sign assertions
 }
 
 func (x *index) of(c *domain.Catalog) *names {
@@ -25,6 +27,7 @@ func (x *index) of(c *domain.Catalog) *names {
 		clients:   make(map[string]*domain.Client, len(c.Clients)),
 		resources: make(map[string]*domain.Resource, len(c.Resources)),
 		origins:   map[string]bool{},
+		keys:      map[string][]jose.PublicKey{},
 	}
 	for i := range c.Clients {
 		client := &c.Clients[i]
@@ -33,6 +36,10 @@ func (x *index) of(c *domain.Catalog) *names {
 			for _, origin := range client.Origins {
 				n.origins[origin] = true
 			}
+		}
+		if client.AuthMethod == domain.AuthPrivateKey {
+			// Keys that cannot be read are none: then no assertion is right. The configuration checked them.
+			n.keys[client.ID], _ = jose.ParseSet(client.JWKS)
 		}
 	}
 	for i := range c.Resources {

@@ -21,6 +21,8 @@ type Config struct {
 	MasterKeyFile    string   `yaml:"master_key_file"`
 	Log              Log      `yaml:"log"`
 	Limits           Limits   `yaml:"limits"`
+	Mail             Mail     `yaml:"mail"`
+	Pages            Pages    `yaml:"pages"`
 	Revision         int      `yaml:"revision"` // of clients and resources
 	// RecoveryUntil ends a declared recovery: after a restore, refresh tokens ahead of their rows are taken until then.
 	RecoveryUntil time.Time  `yaml:"recovery_until"`
@@ -64,12 +66,20 @@ type Limits struct {
 	SignInFailuresPerMinute int `yaml:"sign_in_failures_per_minute"`
 	AuthFailuresPerMinute   int `yaml:"auth_failures_per_minute"`
 	InFlight                int `yaml:"in_flight"`
+	EmailCodesPerHour       int `yaml:"email_codes_per_hour"`
+	DeviceGuessesPerHour    int `yaml:"device_guesses_per_hour"`
+}
+
+// Pages says what people see on the hosted pages.
+type Pages struct {
+	Folder string `yaml:"folder"` // files in it take the place of built-in ones
+	Name   string `yaml:"name"`   // of whoever runs this server
 }
 
 // Provider is an upstream identity provider.
 type Provider struct {
 	Name           string   `yaml:"name"`
-	Type           string   `yaml:"type"` // google | apple | oidc
+	Type           string   `yaml:"type"` // google | apple | microsoft | github | oidc | oauth2
 	Issuer         string   `yaml:"issuer"`
 	JWKSURI        string   `yaml:"jwks_uri"`
 	Algorithms     []string `yaml:"algorithms"`
@@ -78,7 +88,24 @@ type Provider struct {
 	PrivateKeyFile string   `yaml:"private_key_file"`
 	Standin        string   `yaml:"standin"`
 
+	// Our client at the provider, for sign-in on our pages.
+	ClientID         string   `yaml:"client_id"`
+	ClientSecretFile string   `yaml:"client_secret_file"`
+	Scopes           []string `yaml:"scopes"`
+
+	Tenant             string   `yaml:"tenant"`
+	Tenants            []string `yaml:"tenants"`
+	AuthorizeURL       string   `yaml:"authorize_url"`
+	TokenURL           string   `yaml:"token_url"`
+	UserInfoURL        string   `yaml:"userinfo_url"`
+	SubjectClaim       string   `yaml:"subject_claim"`
+	EmailClaim         string   `yaml:"email_claim"`
+	EmailVerifiedClaim string   `yaml:"email_verified_claim"`
+	NameClaim          string   `yaml:"name_claim"`
+	PKCE               string   `yaml:"pkce"` // true | false; empty: true
+
 	PrivateKeyPEM Secret `yaml:"-"`
+	ClientSecret  Secret `yaml:"-"`
 }
 
 // Resource is an app server.
@@ -97,24 +124,43 @@ type Client struct {
 	Name            string           `yaml:"name"`
 	Type            string           `yaml:"type"`
 	DPoP            string           `yaml:"dpop"`
-	AuthMethod      string           `yaml:"auth_method"` // client_secret_basic | client_secret_post; confidential only
+	AuthMethod      string           `yaml:"auth_method"` // client_secret_basic | client_secret_post | private_key_jwt; confidential only
 	SecretFile      string           `yaml:"secret_file"`
+	OldSecretFile   string           `yaml:"previous_secret_file"` // accepted beside secret_file until the line is removed
+	JWKSFile        string           `yaml:"jwks_file"`
+	AssertionAud    string           `yaml:"assertion_audience"` // issuer | legacy
+	Email           bool             `yaml:"email"`
+	Passkeys        bool             `yaml:"passkeys"`
+	FirstParty      bool             `yaml:"first_party"`
+	DeviceGrant     bool             `yaml:"device_grant"`
+	PKCE            string           `yaml:"pkce"` // required | optional
 	Providers       []ClientProvider `yaml:"providers"`
 	Resources       []string         `yaml:"resources"`
 	Scopes          []string         `yaml:"scopes"`
 	RedirectURIs    []string         `yaml:"redirect_uris"`
 	Origins         []string         `yaml:"origins"`
+	PostLogoutURIs  []string         `yaml:"post_logout_redirect_uris"`
+	BackchannelURI  string           `yaml:"backchannel_logout_uri"`
+	ClientURI       string           `yaml:"client_uri"`
+	PolicyURI       string           `yaml:"policy_uri"`
+	TermsURI        string           `yaml:"tos_uri"`
+	LogoFile        string           `yaml:"logo_file"`
 	AccessTokenTTL  time.Duration    `yaml:"access_token_ttl"`
 	SessionIdle     time.Duration    `yaml:"session_idle"`
 	SessionAbsolute time.Duration    `yaml:"session_absolute"`
 	BearerGrace     time.Duration    `yaml:"bearer_grace"`
 	AccessTokenAlg  string           `yaml:"access_token_alg"`
 	IDTokenAlg      string           `yaml:"id_token_alg"`
+	UserInfoAlg     string           `yaml:"userinfo_signed_response_alg"`
 
-	Secret Secret `yaml:"-"`
+	Secret    Secret `yaml:"-"`
+	OldSecret Secret `yaml:"-"`
+	JWKS      []byte `yaml:"-"` // as the file has it
+	Logo      []byte `yaml:"-"`
 }
 
-// ClientProvider is what a client accepts of a provider.
+// ClientProvider is what a client accepts of a provider. Without audiences its id_tokens are not: then people are only
+// sent there from our pages.
 type ClientProvider struct {
 	Name                                 string   `yaml:"name"`
 	Audiences                            []string `yaml:"audiences"`

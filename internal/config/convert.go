@@ -28,10 +28,18 @@ func (c *Config) Catalog() domain.Catalog {
 func (c *Client) domain() domain.Client {
 	out := domain.Client{
 		ID: c.ID, Name: c.Name, Type: domain.ClientType(c.Type),
-		DPoP: domain.DPoPAllowed, AuthMethod: domain.AuthNone, SecretHash: c.Secret.hash(),
+		DPoP: domain.DPoPAllowed, AuthMethod: domain.AuthNone, SecretHash: c.Secret.hash(), OldSecret: c.OldSecret.hash(),
+		Email: c.Email, Passkeys: c.Passkeys, FirstParty: c.FirstParty, DeviceGrant: c.DeviceGrant,
+		WithoutPKCE: c.PKCE == pkceOptional, LegacyAssertionAudience: c.AssertionAud == audienceLegacy,
+		PostLogoutURIs: c.PostLogoutURIs, BackchannelLogout: c.BackchannelURI,
+		HomeURI: c.ClientURI, PolicyURI: c.PolicyURI, TermsURI: c.TermsURI, Logo: c.Logo, LogoType: logoType(c.Logo),
 		Resources: c.Resources, Scopes: c.Scopes, RedirectURIs: c.RedirectURIs, Origins: c.Origins,
 		AccessTokenTTL: c.AccessTokenTTL, SessionIdle: c.SessionIdle, SessionAbsolute: c.SessionAbsolute,
 		BearerGrace: c.BearerGrace, AccessTokenAlg: domain.SigningAlg(c.AccessTokenAlg), IDTokenAlg: domain.SigningAlg(c.IDTokenAlg),
+		UserInfoAlg: domain.SigningAlg(c.UserInfoAlg),
+	}
+	if c.signs() {
+		out.JWKS = publicKeys(c.JWKS)
 	}
 	if c.DPoP != "" {
 		out.DPoP = domain.DPoPPolicy(c.DPoP)
@@ -72,6 +80,13 @@ func (p *Provider) settings() upstream.Settings {
 	s := upstream.Settings{
 		Name: p.Name, Type: p.Type, Issuer: p.Issuer, Standin: p.Standin, JWKSURI: p.JWKSURI,
 		TeamID: p.TeamID, KeyID: p.KeyID, PrivateKeyPEM: []byte(p.PrivateKeyPEM),
+		ClientID: p.ClientID, ClientSecret: string(p.ClientSecret), Scopes: p.Scopes, Tenant: p.Tenant, Tenants: p.Tenants,
+		AuthorizeURL: p.AuthorizeURL, TokenURL: p.TokenURL, UserInfoURL: p.UserInfoURL,
+		SubjectClaim: p.SubjectClaim, EmailClaim: p.EmailClaim, EmailVerifiedClaim: p.EmailVerifiedClaim, NameClaim: p.NameClaim,
+		WithoutPKCE: p.PKCE == "false",
+	}
+	if p.Type == typeMicrosoft && p.Tenant == "" {
+		s.Tenant = "common"
 	}
 	for _, alg := range p.Algorithms {
 		s.Algs = append(s.Algs, jose.Alg(alg))
@@ -79,12 +94,15 @@ func (p *Provider) settings() upstream.Settings {
 	return s
 }
 
-// AllowLoopback tells whether upstream providers may live on this machine: only where nothing of this server can be
-// reached from another, and one is declared there.
+// AllowLoopback tells whether we may send requests to this machine: only where nothing of this server can be reached
+// from another, and a provider or a client's logout is declared there.
 func (c *Config) AllowLoopback() bool {
-	return c.loopbackOnly() && slices.ContainsFunc(c.Providers, func(p Provider) bool {
-		return p.Standin != "" || plainHTTP(p.Issuer) || plainHTTP(p.JWKSURI)
-	})
+	return c.loopbackOnly() && (slices.ContainsFunc(c.Providers, func(p Provider) bool { return p.here() }) ||
+		slices.ContainsFunc(c.Clients, func(cl Client) bool { return plainHTTP(cl.BackchannelURI) }))
+}
+
+func (p *Provider) here() bool {
+	return p.Standin != "" || slices.ContainsFunc(p.addresses(), func(a address) bool { return plainHTTP(a.value) })
 }
 
 // AdminURL is where the command line finds the admin API of this configuration on the same machine.

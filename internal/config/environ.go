@@ -21,6 +21,8 @@ const (
 	EnvDatabaseFile  = prefix + "DATABASE_FILE"
 	EnvMasterKey     = prefix + "MASTER_KEY"
 	EnvMasterKeyFile = prefix + "MASTER_KEY_FILE"
+	EnvMailPassword  = prefix + "MAIL_PASSWORD"
+	EnvMailFile      = prefix + "MAIL_PASSWORD_FILE"
 	EnvLogFormat     = prefix + "LOG_FORMAT"
 	EnvLogLevel      = prefix + "LOG_LEVEL"
 
@@ -34,7 +36,7 @@ const (
 func variables() []string {
 	return []string{
 		EnvIssuer, EnvListen, EnvAdminListen, EnvTLSCertFile, EnvTLSKeyFile, EnvDatabase, EnvDatabaseFile,
-		EnvMasterKey, EnvMasterKeyFile, EnvLogFormat, EnvLogLevel, EnvConfig, EnvServer, EnvAPIKey,
+		EnvMasterKey, EnvMasterKeyFile, EnvMailPassword, EnvMailFile, EnvLogFormat, EnvLogLevel, EnvConfig, EnvServer, EnvAPIKey,
 	}
 }
 
@@ -57,8 +59,9 @@ func (e environ) get(name string) string {
 
 // apply puts the environment over what the file said. Paths in it are relative to the working directory.
 func (e environ) apply(c *Config, ps *Problems) {
-	e.refuseTwins(ps)
-	e.refuseUnknown(ps)
+	secrets := providerVariables(c)
+	e.refuseTwins(append(secrets, EnvDatabase, EnvMasterKey, EnvMailPassword), ps)
+	e.refuseUnknown(secrets, ps)
 	plain := []struct {
 		name, key string
 		into      *string
@@ -70,6 +73,7 @@ func (e environ) apply(c *Config, ps *Problems) {
 		{EnvTLSKeyFile, "tls.key_file", &c.TLS.KeyFile},
 		{EnvDatabase, "database", &c.Database},
 		{EnvMasterKeyFile, "master_key_file", &c.MasterKeyFile},
+		{EnvMailFile, "mail.password_file", &c.Mail.PasswordFile},
 		{EnvLogFormat, "log.format", &c.Log.Format},
 		{EnvLogLevel, "log.level", &c.Log.Level},
 	}
@@ -87,10 +91,46 @@ func (e environ) apply(c *Config, ps *Problems) {
 		c.MasterKey, c.MasterKeyFile = Secret(key), ""
 		c.src.variables["master_key_file"] = EnvMasterKey
 	}
+	if password := e.get(EnvMailPassword); password != "" {
+		c.Mail.Password, c.Mail.PasswordFile = Secret(password), ""
+		c.src.variables["mail.password_file"] = EnvMailPassword
+	}
+	e.applyProviders(c)
 }
 
-func (e environ) refuseTwins(ps *Problems) {
-	for _, name := range []string{EnvDatabase, EnvMasterKey} {
+// applyProviders: the client secret at each provider has a variable with the provider's name in it.
+func (e environ) applyProviders(c *Config) {
+	for i := range c.Providers {
+		p, where := &c.Providers[i], at("providers", i, "client_secret_file")
+		name := providerVariable(p.Name)
+		if file := e.get(name + "_FILE"); file != "" {
+			p.ClientSecretFile = file
+			c.src.variables[where] = name + "_FILE"
+		}
+		if secret := e.get(name); secret != "" {
+			p.ClientSecret, p.ClientSecretFile = Secret(secret), ""
+			c.src.variables[where] = name
+		}
+	}
+}
+
+// providerVariable is COUNTERSIGN_PROVIDER_GOOGLE_CLIENT_SECRET for the provider named google.
+func providerVariable(name string) string {
+	return prefix + "PROVIDER_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_")) + "_CLIENT_SECRET"
+}
+
+func providerVariables(c *Config) []string {
+	var names []string
+	for _, p := range c.Providers {
+		if name := providerVariable(p.Name); p.Name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (e environ) refuseTwins(names []string, ps *Problems) {
+	for _, name := range names {
 		if e.get(name) != "" && e.get(name+"_FILE") != "" {
 			ps.add(source{}, name, "it is set, and so is "+name+"_FILE", "unset one of the two")
 		}
@@ -98,20 +138,24 @@ func (e environ) refuseTwins(ps *Problems) {
 }
 
 // refuseUnknown refuses a variable with our prefix that nothing reads: whoever set it believes that it counts.
-func (e environ) refuseUnknown(ps *Problems) {
+func (e environ) refuseUnknown(secrets []string, ps *Problems) {
+	known := slices.Concat(variables(), testVariables())
+	for _, name := range secrets {
+		known = append(known, name, name+"_FILE")
+	}
 	for _, line := range e {
 		name, value, _ := strings.Cut(line, "=")
 		word, ours := strings.CutPrefix(name, prefix)
-		if value == "" || !ours || slices.Contains(variables(), name) || slices.Contains(testVariables(), name) || serviceLink(word, value) {
+		if value == "" || !ours || slices.Contains(known, name) || serviceLink(word, value) {
 			continue
 		}
-		ps.add(source{}, name, "there is no such variable", unknownVariableRemedy(word))
+		ps.add(source{}, name, "there is no such variable", unknownVariableRemedy(word, secrets))
 	}
 }
 
-func unknownVariableRemedy(word string) string {
+func unknownVariableRemedy(word string, secrets []string) string {
 	var words []string
-	for _, name := range variables() {
+	for _, name := range slices.Concat(variables(), secrets) {
 		words = append(words, strings.TrimPrefix(name, prefix))
 	}
 	if near := nearest(word, words); near != "" {

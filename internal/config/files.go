@@ -23,9 +23,16 @@ func (c *Config) readFiles(ps *Problems) {
 		c.MasterKey = Secret(readFilled(c.MasterKeyFile, "master_key_file", c.src, ps))
 		c.masterKeyExposed = exposed(c.MasterKeyFile)
 	}
+	if c.Mail.PasswordFile != "" {
+		c.Mail.Password = readSecret(c.Mail.PasswordFile, "mail.password_file", c.src, ps)
+	}
 	for i := range c.Providers {
-		if p := &c.Providers[i]; p.PrivateKeyFile != "" {
+		p := &c.Providers[i]
+		if p.PrivateKeyFile != "" {
 			p.PrivateKeyPEM = Secret(readFilled(p.PrivateKeyFile, at("providers", i, "private_key_file"), c.src, ps))
+		}
+		if p.ClientSecretFile != "" {
+			p.ClientSecret = readSecret(p.ClientSecretFile, at("providers", i, "client_secret_file"), c.src, ps)
 		}
 	}
 	for i := range c.Resources {
@@ -34,9 +41,22 @@ func (c *Config) readFiles(ps *Problems) {
 		}
 	}
 	for i := range c.Clients {
-		if cl := &c.Clients[i]; cl.SecretFile != "" {
-			cl.Secret = readSecret(cl.SecretFile, at("clients", i, "secret_file"), c.src, ps)
-		}
+		c.Clients[i].readFiles(i, c.src, ps)
+	}
+}
+
+func (c *Client) readFiles(i int, src source, ps *Problems) {
+	if c.SecretFile != "" {
+		c.Secret = readSecret(c.SecretFile, at("clients", i, "secret_file"), src, ps)
+	}
+	if c.OldSecretFile != "" {
+		c.OldSecret = readSecret(c.OldSecretFile, at("clients", i, "previous_secret_file"), src, ps)
+	}
+	if c.JWKSFile != "" {
+		c.JWKS = readFilled(c.JWKSFile, at("clients", i, "jwks_file"), src, ps)
+	}
+	if c.LogoFile != "" {
+		c.Logo = readFilled(c.LogoFile, at("clients", i, "logo_file"), src, ps)
 	}
 }
 
@@ -107,11 +127,16 @@ func emptyRemedy(path, where string) string {
 		return "put the private key of the certificate into it, as PEM"
 	case strings.HasSuffix(where, ".private_key_file"):
 		return appleKeyRemedy
+	case strings.HasSuffix(where, ".client_secret_file"):
+		return clientSecretRemedy
 	}
 	return "put the value into it"
 }
 
-const appleKeyRemedy = "download the key from Apple's developer pages (Keys) and put it there"
+const (
+	appleKeyRemedy     = "download the key from Apple's developer pages (Keys) and put it there"
+	clientSecretRemedy = "put the secret there that the provider gave you with the client_id"
+)
 
 func fileTrouble(path, where string, err error) (text, remedy string) {
 	shown := display(path)
@@ -129,6 +154,8 @@ func fileTrouble(path, where string, err error) (text, remedy string) {
 		return text, "make one: (umask 077; openssl rand -hex 32 > " + shown + ")"
 	case strings.HasSuffix(where, ".private_key_file"):
 		return text, appleKeyRemedy
+	case strings.HasSuffix(where, ".client_secret_file"):
+		return text, clientSecretRemedy
 	}
 	return text, "put it there, or correct the path"
 }

@@ -75,15 +75,16 @@ const sqliteScheme = "sqlite:"
 
 // resolve makes relative paths relative to the folder of the configuration file.
 func (c *Config) resolve(folder string) {
-	paths := []*string{&c.TLS.CertFile, &c.TLS.KeyFile, &c.MasterKeyFile}
+	paths := []*string{&c.TLS.CertFile, &c.TLS.KeyFile, &c.MasterKeyFile, &c.Mail.PasswordFile, &c.Pages.Folder}
 	for i := range c.Providers {
-		paths = append(paths, &c.Providers[i].PrivateKeyFile)
+		paths = append(paths, &c.Providers[i].PrivateKeyFile, &c.Providers[i].ClientSecretFile)
 	}
 	for i := range c.Resources {
 		paths = append(paths, &c.Resources[i].SecretFile)
 	}
 	for i := range c.Clients {
-		paths = append(paths, &c.Clients[i].SecretFile)
+		cl := &c.Clients[i]
+		paths = append(paths, &cl.SecretFile, &cl.OldSecretFile, &cl.JWKSFile, &cl.LogoFile)
 	}
 	for _, p := range paths {
 		*p = under(folder, *p)

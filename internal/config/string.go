@@ -61,6 +61,7 @@ func (c *Config) Warnings() []string {
 	if !plainHTTP(c.Issuer) && !c.TLS.On() && len(c.TrustedProxies) == 0 {
 		list = append(list, "trusted_proxies is empty, so all clients seem to come from the proxy that speaks TLS, and the failures of one hold up all: name it")
 	}
+	list = append(list, c.mailWarnings()...)
 	if !loopbackListener(c.Admin.Listen) {
 		list = append(list, fmt.Sprintf("the admin API listens on %s without TLS: keep it on a private network", c.Admin.Listen))
 	}

@@ -53,6 +53,8 @@ func (c *Config) validate(ps *Problems) {
 	v.oneOf("log.format", c.Log.Format, "text", "json")
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.revision()
+	v.mail()
+	v.pages()
 	v.providers()
 	v.resources()
 	v.clients()

@@ -28,77 +28,18 @@ func (v check) clients() {
 		if c.DPoP != "" {
 			v.oneOf(at("clients", i, "dpop"), c.DPoP, "allowed", "required")
 		}
-		v.clientSecret(i)
+		v.clientAuth(i)
+		v.clientPKCE(i)
 		v.clientProviders(i)
+		v.clientSignIn(i)
 		v.clientResources(i)
 		v.clientScopes(i)
 		v.clientURIs(i)
+		v.clientShown(i)
+		v.clientLogo(i)
 		v.clientLifetimes(i)
 		v.clientAlgorithms(i)
 	}
-}
-
-// confidential tells whether the client runs where a secret stays secret.
-func (c *Client) confidential() bool {
-	return c.Type == string(domain.ClientWeb) || c.Type == string(domain.ClientService)
-}
-
-func (v check) clientSecret(i int) {
-	c := &v.Clients[i]
-	file, method := at("clients", i, "secret_file"), at("clients", i, "auth_method")
-	if !c.confidential() {
-		if c.SecretFile != "" || c.Secret != "" {
-			v.add(file, fmt.Sprintf("a %s client cannot keep a secret: everybody who has the app has it", c.Type), "remove the line; DPoP guards its tokens instead")
-		}
-		if c.AuthMethod != "" && c.AuthMethod != string(domain.AuthNone) {
-			v.add(method, fmt.Sprintf("a %s client authenticates with nothing", c.Type), "remove the line")
-		}
-		return
-	}
-	if c.AuthMethod != "" {
-		v.oneOf(method, c.AuthMethod, string(domain.AuthSecretBasic), string(domain.AuthSecretPost))
-	}
-	if c.SecretFile == "" && c.Secret == "" {
-		v.add(file, fmt.Sprintf("a %s client needs a secret", c.Type), fmt.Sprintf(secretFileExample, "client", "client"))
-	}
-	v.secretStrength(file, c.Secret)
-}
-
-func (v check) clientProviders(i int) {
-	c := &v.Clients[i]
-	list := at("clients", i, "providers")
-	if c.Type == string(domain.ClientService) && len(c.Providers) > 0 {
-		v.add(list, "a service signs nobody in", "remove the line, or give the client another type")
-		return
-	}
-	seen := map[string]bool{}
-	for j, p := range c.Providers {
-		where := fmt.Sprintf("%s[%d]", list, j)
-		known := slices.ContainsFunc(v.Providers, func(k Provider) bool { return k.Name == p.Name })
-		switch {
-		case !known:
-			v.add(where+".name", fmt.Sprintf("there is no provider %q", p.Name), remedyFor(p.Name, v.providerNames(), "declare it under providers"))
-		case seen[p.Name]:
-			v.add(where+".name", fmt.Sprintf("%q stands twice", p.Name), "put all its audiences into one entry")
-		}
-		seen[p.Name] = true
-		if len(p.Audiences) == 0 {
-			v.add(where+".audiences", "it is missing", "list the client ids this app has at the provider: the aud of its id_tokens")
-		}
-		for k, a := range slices.Concat(p.Audiences, p.AZP) {
-			if strings.TrimSpace(a) != a || a == "" {
-				v.add(where, fmt.Sprintf("value %d of audiences and azp is empty or has spaces around it", k+1), "remove it")
-			}
-		}
-	}
-}
-
-func (v check) providerNames() []string {
-	var names []string
-	for _, p := range v.Providers {
-		names = append(names, p.Name)
-	}
-	return names
 }
 
 func (v check) clientResources(i int) {
@@ -162,28 +103,6 @@ func remedyFor(word string, known []string, otherwise string) string {
 	return otherwise
 }
 
-func (v check) clientURIs(i int) {
-	c := &v.Clients[i]
-	if c.Type == string(domain.ClientService) && len(c.RedirectURIs) > 0 {
-		v.add(at("clients", i, "redirect_uris"), "a service has no browser to send back", "remove the line")
-		return
-	}
-	for j, uri := range c.RedirectURIs {
-		if text, remedy := redirectURI(uri, c.Type == string(domain.ClientNative)); text != "" {
-			v.add(fmt.Sprintf("%s[%d]", at("clients", i, "redirect_uris"), j), text, remedy)
-		}
-	}
-	if c.Type != string(domain.ClientBrowser) && len(c.Origins) > 0 {
-		v.add(at("clients", i, "origins"), "only a browser client has origins", "remove the line, or give the client type: browser")
-		return
-	}
-	for j, o := range c.Origins {
-		if text, remedy := origin(o); text != "" {
-			v.add(fmt.Sprintf("%s[%d]", at("clients", i, "origins"), j), text, remedy)
-		}
-	}
-}
-
 const (
 	maxAccessTTL = 24 * time.Hour // an access token cannot be called back where it is checked locally
 	maxGrace     = 30 * 24 * time.Hour
@@ -231,10 +150,11 @@ func days(d time.Duration) string {
 
 func (v check) clientAlgorithms(i int) {
 	c := &v.Clients[i]
-	if c.AccessTokenAlg != "" {
-		v.oneOf(at("clients", i, "access_token_alg"), c.AccessTokenAlg, string(domain.ES256), string(domain.RS256))
-	}
-	if c.IDTokenAlg != "" {
-		v.oneOf(at("clients", i, "id_token_alg"), c.IDTokenAlg, string(domain.ES256), string(domain.RS256))
+	for _, a := range []struct{ key, value string }{
+		{"access_token_alg", c.AccessTokenAlg}, {"id_token_alg", c.IDTokenAlg}, {"userinfo_signed_response_alg", c.UserInfoAlg},
+	} {
+		if a.value != "" {
+			v.oneOf(at("clients", i, a.key), a.value, string(domain.ES256), string(domain.RS256))
+		}
 	}
 }

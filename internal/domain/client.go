@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"encoding/json"
 	"slices"
 	"time"
 )
@@ -33,6 +34,7 @@ const (
 	AuthNone        AuthMethod = "none"
 	AuthSecretBasic AuthMethod = "client_secret_basic"
 	AuthSecretPost  AuthMethod = "client_secret_post"
+	AuthPrivateKey  AuthMethod = "private_key_jwt"
 )
 
 // SigningAlg is a JWS algorithm we sign with.
@@ -51,12 +53,35 @@ type Client struct {
 	Type         ClientType       `json:"type"`
 	DPoP         DPoPPolicy       `json:"dpop"`
 	AuthMethod   AuthMethod       `json:"auth_method"`
-	SecretHash   []byte           `json:"secret_hash,omitempty"` // SHA-256
+	SecretHash   []byte           `json:"secret_hash,omitempty"`          // SHA-256
+	OldSecret    []byte           `json:"previous_secret_hash,omitempty"` // SHA-256 of the one before, good until it is taken away
+	JWKS         json.RawMessage  `json:"jwks,omitempty"`                 // public keys of private_key_jwt (RFC 7517 §5)
 	Providers    []ClientProvider `json:"providers,omitempty"`
 	Resources    []string         `json:"resources,omitempty"` // ids of resources it may ask for
 	Scopes       []string         `json:"scopes,omitempty"`
 	RedirectURIs []string         `json:"redirect_uris,omitempty"`
 	Origins      []string         `json:"origins,omitempty"` // for CORS, browser clients only
+
+	// Ways to sign in on our pages, beside its providers.
+	Email    bool `json:"email,omitempty"`    // by a code sent to an address
+	Passkeys bool `json:"passkeys,omitempty"` // by WebAuthn
+
+	FirstParty  bool `json:"first_party,omitempty"`   // of whoever runs this server: nobody is asked for consent
+	DeviceGrant bool `json:"device_grant,omitempty"`  // RFC 8628
+	WithoutPKCE bool `json:"pkce_optional,omitempty"` // confidential only: it may leave out code_challenge
+	// LegacyAssertionAudience also takes the token endpoint as audience of a client assertion. It is wrong wherever the
+	// client can be changed: such an assertion is good at every server that claims this endpoint.
+	LegacyAssertionAudience bool `json:"legacy_assertion_audience,omitempty"`
+
+	PostLogoutURIs    []string `json:"post_logout_redirect_uris,omitempty"`
+	BackchannelLogout string   `json:"backchannel_logout_uri,omitempty"`
+
+	// What the pages show of it.
+	HomeURI   string `json:"client_uri,omitempty"`
+	PolicyURI string `json:"policy_uri,omitempty"`
+	TermsURI  string `json:"tos_uri,omitempty"`
+	Logo      []byte `json:"logo,omitempty"` // PNG, JPEG, WebP or SVG; served by us, so that no third party learns who signs in
+	LogoType  string `json:"logo_type,omitempty"`
 
 	AccessTokenTTL  time.Duration `json:"access_token_ttl,omitempty"` // zero: 10 min, 5 for bearer
 	SessionIdle     time.Duration `json:"session_idle,omitempty"`     // zero: by type and tier
@@ -64,10 +89,11 @@ type Client struct {
 	BearerGrace     time.Duration `json:"bearer_grace,omitempty"`     // zero: by type
 	AccessTokenAlg  SigningAlg    `json:"access_token_alg,omitempty"` // empty: ES256
 	IDTokenAlg      SigningAlg    `json:"id_token_alg,omitempty"`     // empty: ES256 for native, RS256 otherwise
+	UserInfoAlg     SigningAlg    `json:"userinfo_alg,omitempty"`     // empty: JSON, unsigned
 }
 
 // ClientProvider is what one client accepts of one provider: its own audiences, so that one app's token never
-// signs in to another.
+// signs in to another. Without audiences it may only send people to the provider from our pages.
 type ClientProvider struct {
 	Name      string   `json:"name"`
 	Audiences []string `json:"audiences"`
@@ -87,6 +113,19 @@ func (c *Client) Provider(name string) (ClientProvider, bool) {
 		return ClientProvider{}, false
 	}
 	return c.Providers[i], true
+}
+
+// NativeSignIn tells whether the client may exchange a provider's id_token: some provider lists audiences for it.
+func (c *Client) NativeSignIn() bool {
+	return slices.ContainsFunc(c.Providers, func(p ClientProvider) bool { return len(p.Audiences) > 0 })
+}
+
+// DisplayName is what people are shown.
+func (c *Client) DisplayName() string {
+	if c.Name != "" {
+		return c.Name
+	}
+	return c.ID
 }
 
 // Lifetimes of a session by client type and tier (DESIGN section 3).

@@ -44,8 +44,10 @@ type Identity struct {
 	Email         string
 	EmailVerified bool
 	Name          string
-	CreatedAt     time.Time
-	LastUsedAt    time.Time
+	// ProvedEmail is the address whose owner this identity is for certain, normalised; empty where nobody vouches.
+	ProvedEmail string
+	CreatedAt   time.Time
+	LastUsedAt  time.Time
 }
 
 // Device is an app installation with a key: one DPoP key used with one client.
@@ -96,8 +98,10 @@ const (
 	EndedBySignOut EndReason = "sign_out" // the app revoked a token of it
 	EndedByUser    EndReason = "user"     // ended in the account API, perhaps from another device
 	EndedByAdmin   EndReason = "admin"
-	EndedByReuse   EndReason = "reuse"  // two parties used one refresh token
-	EndedByUnlink  EndReason = "unlink" // the identity that started it was taken off the account
+	EndedByReuse   EndReason = "reuse"   // two parties used one refresh token
+	EndedByUnlink  EndReason = "unlink"  // the identity that started it was taken off the account
+	EndedByLogout  EndReason = "logout"  // the person signed out on our pages, or by an app's RP-initiated logout
+	EndedByConsent EndReason = "consent" // what the person agreed to was withdrawn
 )
 
 // Session is an account signed in on one device: one row, updated in place, for ever.
@@ -113,6 +117,11 @@ type Session struct {
 	JKT       string   // DPoP key of a bound session
 	Scope     []string // granted; the ceiling of every refresh
 	Resources []string // audiences granted; the ceiling; the first is the default
+
+	BrowserID BrowserID // the browser it was started in; zero for native sign-in
+	AMR       []string  // how the person proved themselves (RFC 8176); empty for native sign-in
+	Claims    []string  // what the client asked userinfo for one by one (OIDC Core §5.5)
+	Notify    bool      // its client wants to hear of its end (Back-Channel Logout)
 
 	CreatedAt time.Time
 	AuthTime  time.Time // the upstream's auth_time; zero means unproven

@@ -19,6 +19,8 @@ type (
 	deviceKind   struct{}
 	sessionKind  struct{}
 	apiKeyKind   struct{}
+	flowKind     struct{}
+	browserKind  struct{}
 )
 
 func (accountKind) prefix() string  { return "acc_" }
@@ -26,6 +28,8 @@ func (identityKind) prefix() string { return "idn_" }
 func (deviceKind) prefix() string   { return "dev_" }
 func (sessionKind) prefix() string  { return "ses_" }
 func (apiKeyKind) prefix() string   { return "key_" }
+func (flowKind) prefix() string     { return "flw_" }
+func (browserKind) prefix() string  { return "brw_" }
 
 // The ids of the nouns.
 type (
@@ -34,6 +38,8 @@ type (
 	DeviceID   = ID[deviceKind]
 	SessionID  = ID[sessionKind]
 	APIKeyID   = ID[apiKeyKind]
+	FlowID     = ID[flowKind]
+	BrowserID  = ID[browserKind]
 )
 
 // ErrID is returned for a text that is no id of the wanted kind.

@@ -83,7 +83,7 @@ type Response struct {
 // for one URL at a time share one request; it goes on when one of them gives up.
 func (c *Client) Get(ctx context.Context, url string) (*Response, error) {
 	flight := c.flights.DoChan(url, func() (any, error) {
-		return c.exchange(context.WithoutCancel(ctx), http.MethodGet, url, "")
+		return c.exchange(context.WithoutCancel(ctx), request{method: http.MethodGet, url: url})
 	})
 	select {
 	case <-ctx.Done():
@@ -96,26 +96,41 @@ func (c *Client) Get(ctx context.Context, url string) (*Response, error) {
 	}
 }
 
-// PostForm posts a form, with optional basic auth left to the caller's form fields.
-func (c *Client) PostForm(ctx context.Context, url string, form url.Values) (*Response, error) {
-	return c.exchange(ctx, http.MethodPost, url, form.Encode())
+// GetAs fetches a document as somebody: with this Authorization header. No two callers share one answer.
+func (c *Client) GetAs(ctx context.Context, url, authorization string) (*Response, error) {
+	return c.exchange(ctx, request{method: http.MethodGet, url: url, authorization: authorization})
 }
 
-func (c *Client) exchange(ctx context.Context, method, target, form string) (*Response, error) {
-	u, err := c.checkURL(target)
+// PostForm posts a form, with optional basic auth left to the caller's form fields.
+func (c *Client) PostForm(ctx context.Context, url string, form url.Values) (*Response, error) {
+	return c.exchange(ctx, request{method: http.MethodPost, url: url, form: form.Encode()})
+}
+
+// PostFormAs posts a form with this Authorization header.
+func (c *Client) PostFormAs(ctx context.Context, url, authorization string, form url.Values) (*Response, error) {
+	return c.exchange(ctx, request{method: http.MethodPost, url: url, form: form.Encode(), authorization: authorization})
+}
+
+type request struct{ method, url, form, authorization string }
+
+func (c *Client) exchange(ctx context.Context, q request) (*Response, error) {
+	u, err := c.checkURL(q.url)
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.o.Timeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, u.String(), strings.NewReader(form))
+	r, err := http.NewRequestWithContext(ctx, q.method, u.String(), strings.NewReader(q.form))
 	if err != nil {
 		return nil, fmt.Errorf("fetch from %s: %w", u.Host, err)
 	}
 	r.Header.Set("Accept", "application/json")
 	r.Header.Set("User-Agent", userAgent)
-	if method == http.MethodPost {
+	if q.method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if q.authorization != "" {
+		r.Header.Set("Authorization", q.authorization)
 	}
 	answer, err := c.http.Do(r)
 	if err != nil {

@@ -51,6 +51,25 @@ func TestAFormIsPosted(t *testing.T) {
 	}
 }
 
+func TestWhoAsksIsSaidInAHeaderThatNobodyElseSends(t *testing.T) {
+	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprintf(w, "%s %s %s", r.Method, r.Header.Get("Authorization"), r.PostFormValue("code"))
+	})
+	c := New(Options{AllowLoopback: true})
+	for want, ask := range map[string]func() (*Response, error){
+		"GET Bearer a ": func() (*Response, error) { return c.GetAs(t.Context(), base, "Bearer a") },
+		"GET Bearer b ": func() (*Response, error) { return c.GetAs(t.Context(), base, "Bearer b") },
+		"GET  ":         func() (*Response, error) { return c.Get(t.Context(), base) },
+		"POST Basic a x": func() (*Response, error) {
+			return c.PostFormAs(t.Context(), base, "Basic a", url.Values{"code": {"x"}})
+		},
+	} {
+		if got, err := ask(); err != nil || string(got.Body) != want {
+			t.Errorf("%v, %v, want %q", got, err, want)
+		}
+	}
+}
+
 // ID21, RG02: a redirect is handed back, never followed.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	var followed atomic.Bool

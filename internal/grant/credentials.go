@@ -11,7 +11,7 @@ import (
 // credentials answers a service that asks for itself (RFC 6749 §4.4). There is no session, so no refresh token and
 // nothing single-use: proofs are remembered, and the database says whether the client still lives.
 func (s *Service) credentials(ctx context.Context, c *call) (*Response, error) {
-	audience, scope, err := s.offer(c.client).service(c.Scope, c.Resource)
+	audience, scope, err := s.offer(c.client).Service(c.Scope, c.Resource)
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func (s *Service) credentials(ctx context.Context, c *call) (*Response, error) {
 	switch state {
 	case domain.ClientLive:
 	case domain.ClientDisabled:
-		return nil, oauth.E(oauth.InvalidClient, "This client is disabled.")
+		return nil, oauth.DisabledClient()
 	default: // this node has yet to hear of it
 		return nil, oauth.UnknownClient(domain.ErrUndeclared)
 	}

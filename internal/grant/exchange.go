@@ -15,7 +15,7 @@ func (s *Service) exchange(ctx context.Context, c *call) (*Response, error) {
 	if err := checkExchange(c.Request); err != nil {
 		return nil, err
 	}
-	granted, err := s.offer(c.client).signIn(c.Scope, c.Resource)
+	granted, err := s.offer(c.client).SignIn(c.Scope, c.Resource)
 	if err != nil {
 		return nil, err
 	}
@@ -24,7 +24,7 @@ func (s *Service) exchange(ctx context.Context, c *call) (*Response, error) {
 		Evidence: signin.Evidence{
 			SubjectToken: c.SubjectToken, Nonce: c.Nonce, ProviderCode: c.ProviderCode, User: c.User,
 		},
-		Scope: granted.scope, Resources: granted.resources, DeviceName: c.DeviceName,
+		Scope: granted.Scope, Resources: granted.Resources, DeviceName: c.DeviceName,
 	})
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func (s *Service) exchange(ctx context.Context, c *call) (*Response, error) {
 func (s *Service) welcome(c *call, in *signin.Result) (*Response, error) {
 	ses := &in.Session
 	audience := ses.Resources[0]
-	answer, err := s.issue(c, ses, audience, s.offer(c.client).within(ses.Scope, audience))
+	answer, err := s.issue(c, ses, audience, s.offer(c.client).Within(ses.Scope, audience))
 	if err != nil {
 		return nil, err
 	}

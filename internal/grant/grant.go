@@ -27,6 +27,9 @@ type Request struct {
 
 	RefreshToken string // refresh_token
 
+	Code, CodeVerifier, RedirectURI string // authorization_code
+	DeviceCode                      string // device_code
+
 	// token exchange
 	SubjectToken, SubjectTokenType string
 	ActorToken, ActorTokenType     string
@@ -69,6 +72,12 @@ type call struct {
 	proof  *dpop.Proof // nil without one
 }
 
+// audit starts a row of the trail with what the request is known by.
+func (c *call) audit(ctx context.Context) domain.Event {
+	e := event.From(ctx)
+	return domain.Event{At: c.now, ClientID: c.client.ID, RequestID: e.ID, IP: e.IP}
+}
+
 // jkt is the thumbprint of the verified proof's key, or "".
 func (c *call) jkt() string {
 	if c.proof == nil {
@@ -102,6 +111,10 @@ func (s *Service) Token(ctx context.Context, r Request) (*Response, error) {
 		return s.refresh(ctx, c)
 	case oauth.GrantTokenExchange:
 		return s.exchange(ctx, c)
+	case oauth.GrantCode:
+		return s.code(ctx, c)
+	case oauth.GrantDeviceCode:
+		return s.device(ctx, c)
 	default: // mayUse lets nothing else through
 		return s.credentials(ctx, c)
 	}

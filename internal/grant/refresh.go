@@ -5,6 +5,7 @@ import (
 
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/offer"
 	"github.com/countersign/countersign/internal/session"
 )
 
@@ -23,7 +24,7 @@ func (s *Service) refresh(ctx context.Context, c *call) (*Response, error) {
 	}
 	may, presented := s.offer(c.client), session.Presented{Client: c.client, Token: c.RefreshToken, JKT: c.jkt()}
 	if c.Scope == "" && len(c.Resource) == 0 {
-		presented.Audiences = may.audiences()
+		presented.Audiences = may.Audiences()
 	} else if err := s.forewarn(ctx, c, may, presented); err != nil {
 		return nil, err
 	}
@@ -35,7 +36,7 @@ func (s *Service) refresh(ctx context.Context, c *call) (*Response, error) {
 	if ses.Tier == domain.TierStable && !c.client.Confidential() {
 		return nil, errUnguarded
 	}
-	audience, scope, err := may.narrow(ses.Scope, ses.Resources, c.Scope, c.Resource)
+	audience, scope, err := may.Narrow(ses.Scope, ses.Resources, c.Scope, c.Resource)
 	if err != nil {
 		return nil, err
 	}
@@ -50,12 +51,12 @@ func (s *Service) refresh(ctx context.Context, c *call) (*Response, error) {
 // forewarn judges scope and resource of a refresh that names any before its token is spent: what was granted never
 // changes, so reading it first races with nothing. It does so for a token that would be answered and for no other: a
 // replaced one has to reach Rotate, whatever else is wrong with the request, or its thief would go unnoticed.
-func (s *Service) forewarn(ctx context.Context, c *call, may offer, p session.Presented) error {
+func (s *Service) forewarn(ctx context.Context, c *call, may offer.Offer, p session.Presented) error {
 	view, ok, err := s.Sessions.Judge(ctx, p)
 	if err != nil || !ok {
 		return err
 	}
-	_, _, err = may.narrow(view.Scope, view.Resources, c.Scope, c.Resource)
+	_, _, err = may.Narrow(view.Scope, view.Resources, c.Scope, c.Resource)
 	return err
 }
 

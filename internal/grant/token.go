@@ -9,6 +9,7 @@ import (
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/dpop"
 	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/offer"
 	"github.com/countersign/countersign/internal/token"
 )
 
@@ -43,7 +44,8 @@ func proofError(err error) error {
 
 // mayUse decides by the client's type which grants it has:
 //
-//	native, browser, web   token exchange (where it lists providers), refresh_token
+//	native, browser, web   authorization_code (where it has redirect URIs), refresh_token, device_code (where it is
+//	                       allowed), token exchange (where it lists providers with audiences)
 //	service                client_credentials
 func mayUse(c *domain.Client, grantType string) error {
 	var may bool
@@ -53,7 +55,11 @@ func mayUse(c *domain.Client, grantType string) error {
 	case oauth.GrantRefreshToken:
 		may = c.Type != domain.ClientService
 	case oauth.GrantTokenExchange:
-		may = c.Type != domain.ClientService && len(c.Providers) > 0
+		may = c.Type != domain.ClientService && c.NativeSignIn()
+	case oauth.GrantCode:
+		may = c.Type != domain.ClientService && len(c.RedirectURIs) > 0
+	case oauth.GrantDeviceCode:
+		may = c.DeviceGrant
 	case oauth.GrantClientCredentials:
 		may = c.Type == domain.ClientService && c.Confidential()
 	default:
@@ -69,7 +75,7 @@ func mayUse(c *domain.Client, grantType string) error {
 func (s *Service) issue(c *call, ses *domain.Session, audience string, scope []string) (*Response, error) {
 	minted, err := s.Tokens.MintAccess(c.now, token.Access{
 		Client: c.client, AccountID: ses.AccountID, SessionID: ses.ID,
-		Audience: audience, Scope: scope, JKT: boundTo(ses, c), AuthTime: ses.AuthTime,
+		Audience: audience, Scope: scope, JKT: boundTo(ses, c), AuthTime: ses.AuthTime, AMR: ses.AMR,
 	})
 	if err != nil {
 		return nil, err
@@ -96,3 +102,5 @@ func respond(m token.Minted, scope []string) *Response {
 }
 
 func offline(ses *domain.Session) bool { return slices.Contains(ses.Scope, oauth.ScopeOfflineAccess) }
+
+func (s *Service) offer(c *domain.Client) offer.Offer { return offer.Of(s.Catalog(), c, s.Issuer) }

@@ -9,11 +9,15 @@ import (
 )
 
 func TestTheTypeOfAClientDecidesItsGrants(t *testing.T) { // rfc6749-2.1-01
-	google := []domain.ClientProvider{{Name: "google"}}
+	google := []domain.ClientProvider{{Name: "google", Audiences: []string{"web"}}}
 	native := &domain.Client{Type: domain.ClientNative, AuthMethod: domain.AuthNone, Providers: google}
 	browser := &domain.Client{Type: domain.ClientBrowser, AuthMethod: domain.AuthNone, Providers: google}
 	web := &domain.Client{Type: domain.ClientWeb, AuthMethod: domain.AuthSecretBasic, Providers: google}
 	bare := &domain.Client{Type: domain.ClientNative, AuthMethod: domain.AuthNone}
+	pages := &domain.Client{
+		Type: domain.ClientNative, AuthMethod: domain.AuthNone, RedirectURIs: []string{"com.example.app:/cb"},
+		Providers: []domain.ClientProvider{{Name: "google"}}, DeviceGrant: true,
+	}
 	service := &domain.Client{Type: domain.ClientService, AuthMethod: domain.AuthSecretBasic, Providers: google}
 	open := &domain.Client{Type: domain.ClientService, AuthMethod: domain.AuthNone}
 
@@ -33,6 +37,11 @@ func TestTheTypeOfAClientDecidesItsGrants(t *testing.T) { // rfc6749-2.1-01
 		{"web refreshes", web, oauth.GrantRefreshToken, ""},
 		{"web asks for itself", web, oauth.GrantClientCredentials, oauth.UnauthorizedClient},
 		{"a client without providers has nothing to exchange", bare, oauth.GrantTokenExchange, oauth.UnauthorizedClient},
+		{"nor one whose providers have no audiences", pages, oauth.GrantTokenExchange, oauth.UnauthorizedClient},
+		{"but it redeems codes", pages, oauth.GrantCode, ""},
+		{"and may be a device", pages, oauth.GrantDeviceCode, ""},
+		{"without redirect URIs there is no code", native, oauth.GrantCode, oauth.UnauthorizedClient},
+		{"nor is everything a device", native, oauth.GrantDeviceCode, oauth.UnauthorizedClient},
 		{"but may refresh", bare, oauth.GrantRefreshToken, ""},
 		{"a service asks for itself", service, oauth.GrantClientCredentials, ""},
 		{"a service signs nobody in", service, oauth.GrantTokenExchange, oauth.UnauthorizedClient},

@@ -37,6 +37,11 @@ func DecodeForm(r *http.Request, repeatable ...string) (Form, error) {
 }
 
 func parseForm(body string, repeatable []string) (Form, error) {
+	return parsePairs(body, false, repeatable)
+}
+
+// parsePairs reads name=value pairs; a name may repeat if any may, or if it is among the repeatable ones.
+func parsePairs(body string, anyTwice bool, repeatable []string) (Form, error) {
 	f := Form{fields: make([]field, 0, 12)}
 	for pair := range strings.SplitSeq(body, "&") {
 		if pair == "" {
@@ -54,7 +59,7 @@ func parseForm(body string, repeatable []string) (Form, error) {
 		if err := checkText(name, value); err != nil {
 			return Form{}, err
 		}
-		if f.Has(name) && !slices.Contains(repeatable, name) {
+		if !anyTwice && f.Has(name) && !slices.Contains(repeatable, name) {
 			return Form{}, oauth.E(oauth.InvalidRequest, "The parameter "+quotable(name)+" came twice.")
 		}
 		f.fields = append(f.fields, field{name, value})

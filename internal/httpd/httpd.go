@@ -24,10 +24,15 @@ type Route struct {
 	Handler http.HandlerFunc
 	CORS    bool // answers browser clients' origins
 	DPoP    bool // every answer, errors too, carries a fresh DPoP-Nonce
+	Page    bool // people see it: the middleware's errors are pages too
+	NoHead  bool // a GET that is a step of a trip: asking for its head alone is no step
 }
 
 // Observe is told of every answer, for metrics; said is what the rules added to the request's event.
 type Observe func(route string, status int, took time.Duration, said []slog.Attr)
+
+// PageError writes an error as a page.
+type PageError func(w http.ResponseWriter, r *http.Request, err error)
 
 // Options of the middleware.
 type Options struct {
@@ -41,6 +46,7 @@ type Options struct {
 	Origin         func(origin string) bool // for CORS routes
 	DPoPNonce      func() string            // minted for every answer of a DPoP route
 	TrustedProxies []string                 // CIDRs whose X-Forwarded-For is believed
+	Page           PageError                // writes an error of the middleware where people see it; nil: JSON
 	Problems       []string                 // APIs, as /admin/v1, below which the middleware's errors are problem+json
 }
 
@@ -121,6 +127,7 @@ type place struct {
 	allow   string // for the Allow header
 	cors    bool
 	dpop    bool
+	page    bool
 }
 
 func (p *place) add(route Route) {
@@ -130,11 +137,12 @@ func (p *place) add(route Route) {
 	p.routes = append(p.routes, route)
 	p.cors = p.cors || route.CORS
 	p.dpop = p.dpop || route.DPoP
+	p.page = p.page || route.Page
 
 	var methods []string
 	for _, r := range p.routes {
 		methods = append(methods, r.Method)
-		if r.Method == http.MethodGet {
+		if r.Method == http.MethodGet && !r.NoHead {
 			methods = append(methods, http.MethodHead)
 		}
 	}
@@ -145,12 +153,10 @@ func (p *place) add(route Route) {
 }
 
 func (p *place) route(method string) *Route {
-	if method == http.MethodHead {
-		method = http.MethodGet
-	}
 	for i := range p.routes {
-		if p.routes[i].Method == method {
-			return &p.routes[i]
+		r := &p.routes[i]
+		if r.Method == method || (method == http.MethodHead && r.Method == http.MethodGet && !r.NoHead) {
+			return r
 		}
 	}
 	return nil
@@ -231,6 +237,10 @@ func (p *place) refuse(w http.ResponseWriter, r *http.Request, err error) {
 			ProblemError(w, r, err)
 			return
 		}
+	}
+	if p.page && p.Page != nil {
+		p.Page(w, r, err)
+		return
 	}
 	OAuthError(w, r, err, false)
 }

@@ -147,6 +147,14 @@ func ProblemError(w http.ResponseWriter, r *http.Request, err error) {
 	})
 }
 
+// Judge finds what a person or client may see of an error, and the status of the answer; the rest goes into the request's
+// event, Retry-After into the header. It is for writers of other formats than those here.
+func Judge(w http.ResponseWriter, r *http.Request, err error) (*oauth.Error, int) {
+	e, status := judge(r, err)
+	retryAfter(w, e)
+	return e, status
+}
+
 // judge finds what the client may see of an error and puts the rest into the request event. A deadline that passed or
 // a client that left is no verdict on the request: 503.
 func judge(r *http.Request, err error) (*oauth.Error, int) {

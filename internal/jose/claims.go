@@ -111,3 +111,37 @@ func (c Claims) Object(name string) (value Claims, ok bool, err error) {
 	}
 	return Claims{m}, true, nil
 }
+
+// Objects returns a member that must be an array of objects.
+func (c Claims) Objects(name string) (values []Claims, ok bool, err error) {
+	v, ok := c.m[name]
+	if !ok {
+		return nil, false, nil
+	}
+	list, isArray := v.([]any)
+	if !isArray {
+		return nil, true, wrongType(name, "an array of objects")
+	}
+	for _, v := range list {
+		m, isObject := v.(map[string]any)
+		if !isObject {
+			return nil, true, wrongType(name, "an array of objects")
+		}
+		values = append(values, Claims{m})
+	}
+	return values, true, nil
+}
+
+// Digits returns a member that must be a whole number, not below zero, as it is written: an identifier that is a number
+// keeps every digit.
+func (c Claims) Digits(name string) (value string, ok bool, err error) {
+	v, ok := c.m[name]
+	if !ok {
+		return "", false, nil
+	}
+	number, isNumber := v.(json.Number)
+	if !isNumber || strings.ContainsAny(string(number), "+-.eE") {
+		return "", true, wrongType(name, "a whole number")
+	}
+	return string(number), true, nil
+}

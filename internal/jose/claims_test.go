@@ -209,3 +209,34 @@ func scalarTokens(t *testing.T, data []byte) (n int) {
 		}
 	}
 }
+
+func TestNumbersThatNameSomethingKeepTheirDigits(t *testing.T) {
+	for in, want := range map[string]string{"7": "7", "0": "0", "90071992547409931234": "90071992547409931234"} {
+		if got, ok, err := mustParse(t, `{"v":`+in+`}`).Digits("v"); got != want || !ok || err != nil {
+			t.Errorf("%s read as %q, %v, %v", in, got, ok, err)
+		}
+	}
+	for _, in := range []string{"-7", "7.0", "7e3", `"7"`, "null", "[7]"} {
+		if got, ok, err := mustParse(t, `{"v":`+in+`}`).Digits("v"); got != "" || !ok || err == nil {
+			t.Errorf("%s read as %q, %v, %v", in, got, ok, err)
+		}
+	}
+}
+
+func TestAnArrayOfObjectsHoldsNothingElse(t *testing.T) {
+	list, ok, err := mustParse(t, `{"v":[{"a":"1"},{"a":"2"}]}`).Objects("v")
+	if !ok || err != nil || len(list) != 2 {
+		t.Fatalf("%v, %v, %v", list, ok, err)
+	}
+	if second, _, _ := list[1].String("a"); second != "2" {
+		t.Errorf("the second is %q", second)
+	}
+	for _, in := range []string{`{}`, `"x"`, `[1]`, `[{},null]`, `null`} {
+		if list, ok, err := mustParse(t, `{"v":`+in+`}`).Objects("v"); list != nil || !ok || err == nil {
+			t.Errorf("%s read as %v, %v, %v", in, list, ok, err)
+		}
+	}
+	if _, ok, err := mustParse(t, `{}`).Objects("v"); ok || err != nil {
+		t.Errorf("absent: %v, %v", ok, err)
+	}
+}

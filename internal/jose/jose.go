@@ -31,6 +31,7 @@ const (
 type Policy struct {
 	Algs     []Alg
 	Typ      string // required exactly (case-insensitive, "application/" ignored); "" accepts JWT or none
+	OrTyp    string // accepted beside Typ, where a type of its own came later than the tokens did; "" accepts no other
 	MaxBytes int    // of the compact form; zero: 16 KiB
 }
 
@@ -98,7 +99,7 @@ func (c compact) readHeader(p Policy) (Header, error) {
 		return Header{}, refuse("alg is not one of %v", p.Algs)
 	}
 	h := Header{Alg: Alg(alg)}
-	if h.Typ, _, err = members.String("typ"); err != nil || !typMatches(p.Typ, h.Typ) {
+	if h.Typ, _, err = members.String("typ"); err != nil || !p.takes(h.Typ) {
 		return Header{}, refuse("typ is not %q", p.Typ)
 	}
 	if h.Kid, _, err = members.String("kid"); err != nil || len(h.Kid) > maxKidBytes {
@@ -120,6 +121,10 @@ func headerJWK(members Claims) (*PublicKey, error) {
 		return nil, refuse("jwk: %w", err)
 	}
 	return k, nil
+}
+
+func (p Policy) takes(typ string) bool {
+	return typMatches(p.Typ, typ) || (p.OrTyp != "" && typMatches(p.OrTyp, typ))
 }
 
 // typMatches compares media types: case-insensitive, "application/" may be left out (RFC 7515 §4.1.9).

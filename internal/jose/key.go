@@ -22,6 +22,9 @@ const (
 
 var errKey = errors.New("key refused")
 
+// ErrPrivateKey is the refusal of a JWK that holds more than a public key.
+var ErrPrivateKey = fmt.Errorf("%w: it holds a private or symmetric key", errKey)
+
 // PublicKey is a public JWK.
 type PublicKey struct {
 	Key crypto.PublicKey
@@ -60,7 +63,7 @@ func publicKeyFrom(jwk Claims) (*PublicKey, error) {
 	// RFC 7518 §6: members of private keys, and of the symmetric key.
 	for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
 		if jwk.Has(name) {
-			return nil, fmt.Errorf("%w: it holds a private or symmetric key", errKey)
+			return nil, ErrPrivateKey
 		}
 	}
 	k := &PublicKey{}

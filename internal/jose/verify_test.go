@@ -73,6 +73,28 @@ func TestVerifyAcceptsWhatSignSigned(t *testing.T) {
 	}
 }
 
+func TestASecondTypIsTakenBesideTheFirstAndNoOther(t *testing.T) {
+	p := Policy{Algs: allAlgs, OrTyp: "client-authentication+jwt"}
+	for header, want := range map[string]bool{
+		`{"alg":"ES256"}`:                                               true,
+		`{"alg":"ES256","typ":"JWT"}`:                                   true,
+		`{"alg":"ES256","typ":"client-authentication+jwt"}`:             true,
+		`{"alg":"ES256","typ":"application/Client-Authentication+JWT"}`: true,
+		`{"alg":"ES256","typ":"at+jwt"}`:                                false,
+		`{"alg":"ES256","typ":"application/"}`:                          false,
+		`{"alg":"ES256","typ":"client-authentication+jwt, JWT"}`:        false,
+		`{"alg":"ES256","typ":["JWT"]}`:                                 false,
+	} {
+		if _, _, err := Verify(t.Context(), forge(t, header, `{}`), p, keyOf(ES256)); (err == nil) != want {
+			t.Errorf("%s: %v", header, err)
+		}
+	}
+	p.OrTyp = ""
+	if _, _, err := Verify(t.Context(), forge(t, `{"alg":"ES256","typ":"client-authentication+jwt"}`, `{}`), p, keyOf(ES256)); !errors.Is(err, ErrToken) {
+		t.Errorf("without it: %v", err)
+	}
+}
+
 // The library is an independent judge of what we write and writer of what we judge.
 func TestTheLibraryAndWeAgree(t *testing.T) {
 	for _, alg := range allAlgs {

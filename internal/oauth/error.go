@@ -29,6 +29,19 @@ const (
 	TemporarilyUnavailable Code = "temporarily_unavailable"          // RFC 6749 §4.1.2.1
 	TooManyRequests        Code = "slow_down"                        // RFC 8628 §3.5, with status 429
 	UnsupportedTokenType   Code = "unsupported_token_type"           // RFC 7009 §2.2.1
+
+	AccessDenied             Code = "access_denied"                     // RFC 6749 §4.1.2.1
+	UnsupportedResponseType  Code = "unsupported_response_type"         // RFC 6749 §4.1.2.1
+	LoginRequired            Code = "login_required"                    // OIDC Core §3.1.2.6
+	ConsentRequired          Code = "consent_required"                  // OIDC Core §3.1.2.6
+	InteractionRequired      Code = "interaction_required"              // OIDC Core §3.1.2.6
+	AccountSelectionRequired Code = "account_selection_required"        // OIDC Core §3.1.2.6
+	RequestNotSupported      Code = "request_not_supported"             // OIDC Core §3.1.2.6
+	RequestURINotSupported   Code = "request_uri_not_supported"         // OIDC Core §3.1.2.6
+	RegistrationNotSupported Code = "registration_not_supported"        // OIDC Core §3.1.2.6
+	UnmetAuthentication      Code = "unmet_authentication_requirements" // OIDC Unmet Authentication Requirements 1.0
+	AuthorizationPending     Code = "authorization_pending"             // RFC 8628 §3.5
+	ExpiredToken             Code = "expired_token"                     // RFC 8628 §3.5
 )
 
 // Error has two faces: the client sees a registered code and a sentence of ours, the request event sees the cause.
@@ -61,6 +74,10 @@ func UnknownClient(cause error) *Error {
 	}
 }
 
+// DisabledClient is the answer to a client of ours that its operator has switched off. Whoever hears it has shown to be
+// that client, or asked for one that keeps no secret.
+func DisabledClient() *Error { return E(InvalidClient, "This client is disabled.") }
+
 // Because returns a copy of e that carries the cause for the request event.
 func (e *Error) Because(cause error) *Error {
 	c := *e
@@ -90,6 +107,9 @@ func (e *Error) Status() int {
 	case InsufficientScope:
 		return http.StatusForbidden
 	case TooManyRequests:
+		if e.RetryAfter == 0 {
+			return http.StatusBadRequest // no limit of ours, but what a device's poll is told (RFC 8628 §3.5)
+		}
 		return http.StatusTooManyRequests
 	case TemporarilyUnavailable:
 		return http.StatusServiceUnavailable

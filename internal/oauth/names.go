@@ -10,6 +10,20 @@ const (
 	GrantRefreshToken      = "refresh_token"
 	GrantClientCredentials = "client_credentials"
 	GrantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange"
+	GrantCode              = "authorization_code"
+	GrantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code" // RFC 8628 §3.4
+)
+
+// What /authorize understands.
+const (
+	ResponseCode     = "code"
+	ResponseQuery    = "query"
+	ResponseFormPost = "form_post" // OAuth 2.0 Form Post Response Mode
+
+	PromptNone    = "none"
+	PromptLogin   = "login"
+	PromptConsent = "consent"
+	PromptSelect  = "select_account"
 )
 
 // Token types (RFC 8693 §3).

@@ -7,6 +7,7 @@ import (
 
 	"github.com/countersign/countersign/internal/bearer"
 	"github.com/countersign/countersign/internal/clientauth"
+	"github.com/countersign/countersign/internal/flow"
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/httpd"
 	"github.com/countersign/countersign/internal/keyring"
@@ -25,6 +26,8 @@ type Door struct {
 	SignIn  *signin.Service
 	Tokens  *token.Service
 	Bearer  *bearer.Service
+	Flow    *flow.Service // of devices
+	Locales []string      // of the pages, for metadata
 
 	jwks publishedKeys
 }
@@ -39,6 +42,7 @@ const (
 	pathJWKS       = "/jwks"
 	pathOpenID     = "/.well-known/openid-configuration"
 	pathOAuth      = "/.well-known/oauth-authorization-server" // RFC 8414 §3
+	pathDevice     = "/device_authorization"                   // RFC 8628 §3.1
 	pathHealth     = "/health"
 )
 
@@ -48,6 +52,7 @@ func (d *Door) Routes() []httpd.Route {
 	return []httpd.Route{
 		{Method: http.MethodPost, Path: pathToken, Handler: d.token, CORS: true, DPoP: true},
 		{Method: http.MethodPost, Path: pathChallenge, Handler: d.challenge, CORS: true, DPoP: true},
+		{Method: http.MethodPost, Path: pathDevice, Handler: d.deviceAuthorization},
 		{Method: http.MethodPost, Path: pathIntrospect, Handler: d.introspect},
 		{Method: http.MethodPost, Path: pathRevoke, Handler: d.revoke, CORS: true},
 		{Method: http.MethodGet, Path: pathUserInfo, Handler: d.userInfo, CORS: true, DPoP: true},
@@ -66,7 +71,8 @@ func credentials(r *http.Request, f httpd.Form) clientauth.Credentials {
 		ClientID:      f.Get("client_id"),
 		ClientSecret:  f.Get("client_secret"),
 		HasSecret:     f.Get("client_secret") != "", // TK02: empty is absent
-		HasAssertion:  f.Get("client_assertion") != "" || f.Get("client_assertion_type") != "",
+		Assertion:     f.Get("client_assertion"),
+		AssertionType: f.Get("client_assertion_type"),
 		IP:            httpd.LimitKey(r),
 	}
 }

@@ -170,7 +170,9 @@ func (h *house) handler(t *testing.T, catalog func() *domain.Catalog) http.Handl
 	sessions := &session.Service{DB: h.db, Keys: h.ring}
 	tokens := &token.Service{Issuer: h.url, DB: h.db, Keys: h.ring, Sessions: sessions}
 	signIn := &signin.Service{DB: h.db, Keys: h.ring, Sessions: sessions, Providers: providers, Issuer: h.url}
-	clients := &clientauth.Service{Catalog: catalog, Failures: clientauth.NewLimiter(0)}
+	clients := &clientauth.Service{
+		Catalog: catalog, Failures: clientauth.NewLimiter(0), Now: h.db.Now, Issuer: h.url, TokenURL: h.url + "/token", DB: h.db,
+	}
 	door := &oauthhttp.Door{
 		Issuer: h.url, DB: h.db, Keys: h.ring, Clients: clients, SignIn: signIn, Tokens: tokens,
 		Grant: &grant.Service{

@@ -10,11 +10,13 @@ import (
 	"github.com/countersign/countersign/internal/oauth"
 )
 
-// metadata is the document of RFC 8414 §2 and OIDC Discovery §3. It says what is true of this release: until there is
-// an authorization endpoint none is named, and response_types_supported, which both documents require, is empty.
+// metadata is the document of RFC 8414 §2 and OIDC Discovery §3. It says what is true of this release.
 type metadata struct {
 	Issuer                string `json:"issuer"`
+	AuthorizationEndpoint string `json:"authorization_endpoint"`
 	TokenEndpoint         string `json:"token_endpoint"`
+	DeviceEndpoint        string `json:"device_authorization_endpoint"` // RFC 8628 §4
+	EndSessionEndpoint    string `json:"end_session_endpoint"`          // RP-Initiated Logout §2.1
 	JWKSURI               string `json:"jwks_uri"`
 	UserInfoEndpoint      string `json:"userinfo_endpoint"`
 	IntrospectionEndpoint string `json:"introspection_endpoint"`
@@ -23,6 +25,11 @@ type metadata struct {
 
 	GrantTypes    []string `json:"grant_types_supported"`
 	ResponseTypes []string `json:"response_types_supported"`
+	ResponseModes []string `json:"response_modes_supported"`
+	PKCEMethods   []string `json:"code_challenge_methods_supported"`
+	Prompts       []string `json:"prompt_values_supported"`
+	ACRs          []string `json:"acr_values_supported"`
+	Locales       []string `json:"ui_locales_supported,omitempty"`
 	Scopes        []string `json:"scopes_supported"` // our own; those of app servers are theirs to publish
 	SubjectTypes  []string `json:"subject_types_supported"`
 	Claims        []string `json:"claims_supported"`
@@ -31,7 +38,10 @@ type metadata struct {
 	RevocationAuth    []domain.AuthMethod `json:"revocation_endpoint_auth_methods_supported"`
 	IntrospectionAuth []domain.AuthMethod `json:"introspection_endpoint_auth_methods_supported"`
 
+	AssertionAlgs []jose.Alg `json:"token_endpoint_auth_signing_alg_values_supported"`
+
 	IDTokenAlgs       []jose.Alg `json:"id_token_signing_alg_values_supported"`
+	UserInfoAlgs      []jose.Alg `json:"userinfo_signing_alg_values_supported"`
 	DPoPAlgs          []string   `json:"dpop_signing_alg_values_supported"`
 	RequestObjectAlgs []jose.Alg `json:"request_object_signing_alg_values_supported"` // never none, whatever else comes
 
@@ -39,21 +49,34 @@ type metadata struct {
 	RequestParameter    bool `json:"request_parameter_supported"`
 	RequestURIParameter bool `json:"request_uri_parameter_supported"`
 	ClaimsParameter     bool `json:"claims_parameter_supported"`
+	IssInResponse       bool `json:"authorization_response_iss_parameter_supported"` // RFC 9207 §3
+	BackchannelLogout   bool `json:"backchannel_logout_supported"`
+	BackchannelSID      bool `json:"backchannel_logout_session_supported"`
 }
 
 func (d *Door) metadata() *document {
-	clientAuth := []domain.AuthMethod{domain.AuthNone, domain.AuthSecretBasic, domain.AuthSecretPost}
+	clientAuth := []domain.AuthMethod{domain.AuthNone, domain.AuthSecretBasic, domain.AuthSecretPost, domain.AuthPrivateKey}
 	m := metadata{
 		Issuer:                d.Issuer,
+		AuthorizationEndpoint: d.Issuer + "/authorize",
 		TokenEndpoint:         d.Issuer + pathToken,
+		DeviceEndpoint:        d.Issuer + pathDevice,
+		EndSessionEndpoint:    d.Issuer + "/logout",
 		JWKSURI:               d.Issuer + pathJWKS,
 		UserInfoEndpoint:      d.Issuer + pathUserInfo,
 		IntrospectionEndpoint: d.Issuer + pathIntrospect,
 		RevocationEndpoint:    d.Issuer + pathRevoke,
 		ChallengeEndpoint:     d.Issuer + pathChallenge,
 
-		GrantTypes:    []string{oauth.GrantTokenExchange, oauth.GrantRefreshToken, oauth.GrantClientCredentials},
-		ResponseTypes: []string{},
+		GrantTypes: []string{
+			oauth.GrantCode, oauth.GrantRefreshToken, oauth.GrantDeviceCode, oauth.GrantTokenExchange, oauth.GrantClientCredentials,
+		},
+		ResponseTypes: []string{oauth.ResponseCode},
+		ResponseModes: []string{oauth.ResponseQuery, oauth.ResponseFormPost},
+		PKCEMethods:   []string{oauth.MethodS256},
+		Prompts:       []string{oauth.PromptNone, oauth.PromptLogin, oauth.PromptConsent, oauth.PromptSelect},
+		ACRs:          []string{domain.ACRSingle, domain.ACRPhish},
+		Locales:       d.Locales,
 		Scopes: []string{
 			oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail, oauth.ScopeOfflineAccess,
 			oauth.ScopeAccountRead, oauth.ScopeAccountManage,
@@ -65,9 +88,17 @@ func (d *Door) metadata() *document {
 		RevocationAuth:    clientAuth,
 		IntrospectionAuth: []domain.AuthMethod{domain.AuthSecretBasic},
 
+		AssertionAlgs: []jose.Alg{jose.ES256, jose.PS256, jose.RS256, jose.EdDSA},
+
 		IDTokenAlgs:       []jose.Alg{jose.ES256, jose.RS256},
+		UserInfoAlgs:      []jose.Alg{jose.ES256, jose.RS256},
 		DPoPAlgs:          strings.Fields(httpd.DPoPAlgs),
 		RequestObjectAlgs: []jose.Alg{jose.ES256, jose.PS256},
+
+		ClaimsParameter:   true,
+		IssInResponse:     true,
+		BackchannelLogout: true,
+		BackchannelSID:    true,
 	}
 	body, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {

@@ -24,6 +24,11 @@ func (d *Door) token(w http.ResponseWriter, r *http.Request) {
 
 		RefreshToken: form.Get("refresh_token"),
 
+		Code:         form.Get("code"),
+		CodeVerifier: form.Get("code_verifier"),
+		RedirectURI:  form.Get("redirect_uri"),
+		DeviceCode:   form.Get("device_code"),
+
 		SubjectToken:       form.Get("subject_token"),
 		SubjectTokenType:   form.Get("subject_token_type"),
 		ActorToken:         form.Get("actor_token"),

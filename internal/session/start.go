@@ -21,6 +21,8 @@ type Start struct {
 	Resources  []string
 	DeviceName string
 	AuthTime   time.Time
+	AMR        []string // how the person proved themselves, where we know
+	Claims     []string // asked of userinfo one by one
 	// For the repeat within 60 s; Nonce empty means the secret is random.
 	SubjectToken string
 	Nonce        string
@@ -61,6 +63,9 @@ func newRow(now time.Time, st Start) domain.Session {
 		Resources:     st.Resources,
 		CreatedAt:     now,
 		AuthTime:      st.AuthTime,
+		AMR:           st.AMR,
+		Claims:        st.Claims,
+		Notify:        st.Client.BackchannelLogout != "",
 		State:         domain.SessionLive,
 		IdleFor:       life.Idle,
 		IdleExpiresAt: now.Add(life.Idle),

@@ -187,7 +187,7 @@ func (s *Service) explain(ctx context.Context, r Request, who *proven, v store.S
 	case store.AccountNotLive:
 		return oauth.E(oauth.InvalidGrant, "This account is disabled. Signing in again will not help; the person has to ask for help."), nil
 	case store.ClientNotLive:
-		return oauth.E(oauth.InvalidClient, "This client is disabled."), nil
+		return oauth.DisabledClient(), nil
 	case store.ClientUnknown:
 		return oauth.UnknownClient(domain.ErrUndeclared), nil // this node has yet to hear of it
 	}

@@ -11,17 +11,8 @@ import (
 // is sent through the provider's pages for nothing. Concurrent calls share a query. It promises nothing: the sign-in
 // looks again, in its transaction. The error is an *oauth.Error.
 func (s *Service) Usable(ctx context.Context, c *domain.Client) error {
-	if len(c.Providers) == 0 {
-		return oauth.E(oauth.UnauthorizedClient, "This client lists no providers, so there is nothing to sign in with.")
+	if !c.NativeSignIn() {
+		return oauth.E(oauth.UnauthorizedClient, "This client lists no providers with audiences, so there is no id_token it could sign in with.")
 	}
-	state, err := s.DB.ClientState(ctx, c.ID)
-	switch {
-	case err != nil:
-		return oauth.Unavailable(err)
-	case state == domain.ClientLive:
-		return nil
-	case state == domain.ClientDisabled:
-		return oauth.E(oauth.InvalidClient, "This client is disabled.")
-	}
-	return oauth.UnknownClient(domain.ErrUndeclared) // this node has yet to hear of it
+	return s.Live(ctx, c)
 }

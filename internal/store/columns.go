@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql/driver"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -66,7 +67,7 @@ func (f fixed) Scan(src any) error {
 	return nil
 }
 
-// words scans a list of words that hold no space: scopes and audiences.
+// words scans a list of words that hold no space: scopes, audiences, methods of authentication, names of claims.
 type words struct{ into *[]string }
 
 // Scan implements sql.Scanner.
@@ -75,7 +76,10 @@ func (w words) Scan(src any) error {
 	if !ok {
 		return fmt.Errorf("a list is stored as %T", src)
 	}
-	*w.into = strings.Fields(text)
+	*w.into = nil // an empty list reads as it was written
+	if text != "" {
+		*w.into = strings.Fields(text)
+	}
 	return nil
 }
 
@@ -87,6 +91,26 @@ func orNull(id [16]byte) driver.Value {
 		return nil
 	}
 	return id[:]
+}
+
+// hashOrNull does the same for the hash of nothing.
+func hashOrNull(h [32]byte) driver.Value {
+	if h == [32]byte{} {
+		return nil
+	}
+	return h[:]
+}
+
+// document scans JSON of ours.
+type document struct{ into any }
+
+// Scan implements sql.Scanner.
+func (d document) Scan(src any) error {
+	text, ok := src.(string)
+	if !ok {
+		return fmt.Errorf("a document is stored as %T", src)
+	}
+	return json.Unmarshal([]byte(text), d.into)
 }
 
 // orEmpty keeps absent bytes from becoming NULL.

@@ -14,17 +14,18 @@ import (
 // end finishes the UPDATEs below: what follows picks the rows.
 const end = "UPDATE sessions SET state = 2, end_reason = $1, ended_at = $2 WHERE state = 1 AND "
 
-const endReturning = " RETURNING id, account_id, client_id"
+const endReturning = " RETURNING id, account_id, client_id, notify"
 
 // ended is a row an UPDATE has ended.
 type ended struct {
 	id      domain.SessionID
 	account domain.AccountID
 	client  string
+	notify  bool // its client wants to hear of it
 }
 
 func scanEnded(row scanner) (e ended, err error) {
-	err = row.Scan(fixed{e.id[:]}, fixed{e.account[:]}, &e.client)
+	err = row.Scan(fixed{e.id[:]}, fixed{e.account[:]}, &e.client, &e.notify)
 	return e, err
 }
 
@@ -54,10 +55,16 @@ func (db *DB) EndAccountSession(ctx context.Context, acc domain.AccountID, id do
 	return n > 0, nil
 }
 
-// EndAccountSessions ends all live sessions of an account but except (zero: none is spared), one audit row each. The
+// EndAccountSessions ends all live sessions of an account but except (zero: none is spared), one audit row each, and
+// signs its browsers out, but the one of the spared session: a browser left signed in would start new ones unasked. The
 // nonces that prove who is there are consumed with it, or ErrNonceSpent.
 func (db *DB) EndAccountSessions(ctx context.Context, acc domain.AccountID, except domain.SessionID, reason domain.EndReason, e domain.Event, nonces ...Nonce) (int, error) {
-	n, err := db.endSessions(ctx, ending{where: "account_id = $3 AND id <> $4", args: []any{acc[:], except[:]}, reason: reason, event: e, nonces: nonces})
+	n, err := write(ctx, db, alone, func(ctx context.Context, q queryer) (int, error) {
+		if err := db.endBrowsers(ctx, q, acc, domain.IdentityID{}, except, e); err != nil {
+			return 0, err
+		}
+		return db.endSteps(ctx, q, ending{where: "account_id = $3 AND id <> $4", args: []any{acc[:], except[:]}, reason: reason, event: e, nonces: nonces})
+	})
 	if err != nil {
 		return 0, fmt.Errorf("end sessions: %w", err)
 	}
@@ -80,7 +87,7 @@ func (db *DB) endSessions(ctx context.Context, what ending) (int, error) {
 	})
 }
 
-// endSteps ends them, with a row of the trail for each.
+// endSteps ends them, with a row of the trail for each, and a notice for each whose client wants to hear of it.
 func (db *DB) endSteps(ctx context.Context, q queryer, what ending) (int, error) {
 	e := db.of(what.event, "session.end")
 	e.Reason = string(what.reason)
@@ -95,6 +102,9 @@ func (db *DB) endSteps(ctx context.Context, q queryer, what ending) (int, error)
 		row := e
 		row.SessionID, row.AccountID, row.ClientID = s.id, s.account, s.client
 		if err := audit(ctx, q, row); err != nil {
+			return 0, err
+		}
+		if err := putNotice(ctx, q, s, e.At); err != nil {
 			return 0, err
 		}
 	}

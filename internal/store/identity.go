@@ -23,13 +23,28 @@ func (db *DB) Identities(ctx context.Context, acc domain.AccountID) ([]domain.Id
 	return list, nil
 }
 
-// insertIdentity reports false if somebody has the identity. It waits for a transaction that is about to make it.
+// insertIdentity reports false if somebody has the identity. It waits for a transaction that is about to make it. The
+// address its owner is known for is kept with it.
 func insertIdentity(ctx context.Context, q queryer, i domain.Identity) (bool, error) {
 	n, err := change(ctx, q, `INSERT INTO identities (id, account_id, provider, issuer, subject, email, email_verified, name,
 		created_at, last_used_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (issuer, subject) DO NOTHING`,
 		i.ID[:], i.AccountID[:], i.Provider, i.Issuer, i.Subject, i.Email, i.EmailVerified, i.Name,
 		micros(i.CreatedAt), micros(i.LastUsedAt))
-	return n == 1, err
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, putEmail(ctx, q, i)
+}
+
+// putEmail keeps the address an identity proves, the first it ever did: one that changes at the provider is not taken
+// (ATTACKS ID14).
+func putEmail(ctx context.Context, q queryer, i domain.Identity) error {
+	if i.ProvedEmail == "" {
+		return nil
+	}
+	_, err := change(ctx, q, `INSERT INTO emails (identity_id, account_id, address) VALUES ($1, $2, $3)
+		ON CONFLICT (identity_id) DO NOTHING`, i.ID[:], i.AccountID[:], i.ProvedEmail)
+	return err
 }
 
 // LinkVerdict says what became of a link.
@@ -48,7 +63,8 @@ const (
 type Link struct {
 	Now       time.Time
 	Nonces    []Nonce          // the link's, and that of a re-authentication in the same request
-	SessionID domain.SessionID // must be live
+	SessionID domain.SessionID // asks for it, and must be live
+	BrowserID domain.BrowserID // or this one does, on our pages
 	Identity  domain.Identity  // AccountID is the account
 	Outbox    []OutboxItem
 	Event     domain.Event
@@ -63,11 +79,16 @@ type linked struct {
 // LinkIdentity consumes the nonces and inserts the identity in one transaction. If a nonce was spent nothing
 // changes; on the other refusals the nonces stay consumed.
 func (db *DB) LinkIdentity(ctx context.Context, l Link) (LinkVerdict, domain.IdentityID, error) {
+	return db.link(ctx, l, nil)
+}
+
+// link links an identity, with its credential if it is a passkey's.
+func (db *DB) link(ctx context.Context, l Link, p *domain.Passkey) (LinkVerdict, domain.IdentityID, error) {
 	var result linked
 	err := errOvertaken
 	for tries := 0; tries < 5 && errors.Is(err, errOvertaken); tries++ {
 		result, err = write(ctx, db, alone, func(ctx context.Context, q queryer) (linked, error) {
-			return db.linkSteps(ctx, q, l)
+			return db.linkSteps(ctx, q, l, p)
 		})
 	}
 	if errors.Is(err, ErrNonceSpent) {
@@ -79,18 +100,14 @@ func (db *DB) LinkIdentity(ctx context.Context, l Link) (LinkVerdict, domain.Ide
 	return result.verdict, result.id, nil
 }
 
-func (db *DB) linkSteps(ctx context.Context, q queryer, l Link) (linked, error) {
+func (db *DB) linkSteps(ctx context.Context, q queryer, l Link, p *domain.Passkey) (linked, error) {
 	// 1. The nonces.
 	if err := consumeAll(ctx, q, l.Nonces, l.Now); err != nil {
 		return linked{}, err
 	}
-	// 2. Account, client and session must be live.
-	view, found, err := readSession(ctx, q, l.SessionID)
-	if err != nil {
-		return linked{}, err
-	}
-	if !found || view.AccountID != l.Identity.AccountID || !view.Live(l.Now) {
-		return linked{verdict: LinkAccountNotLive}, nil
+	// 2. Whoever asks must be live, and of the account.
+	if live, err := l.askedByLive(ctx, q); err != nil || !live {
+		return linked{verdict: LinkAccountNotLive}, err
 	}
 	// 3. The identity, unless somebody has it.
 	made, err := insertIdentity(ctx, q, l.Identity)
@@ -99,6 +116,11 @@ func (db *DB) linkSteps(ctx context.Context, q queryer, l Link) (linked, error) 
 	}
 	if !made {
 		return linkedAlready(ctx, q, l)
+	}
+	if p != nil {
+		if err := insertPasskey(ctx, q, *p); err != nil {
+			return linked{}, err
+		}
 	}
 	for _, item := range l.Outbox {
 		item.IdentityID = l.Identity.ID
@@ -109,6 +131,19 @@ func (db *DB) linkSteps(ctx context.Context, q queryer, l Link) (linked, error) 
 	e := l.Event
 	e.AccountID, e.SessionID, e.Reason, e.At = l.Identity.AccountID, l.SessionID, l.Identity.ID.String(), l.Now
 	return linked{Linked, l.Identity.ID}, audit(ctx, q, db.of(e, "identity.link"))
+}
+
+// askedByLive tells whether the session, or the browser, is of the account, and all it hangs on lives.
+func (l *Link) askedByLive(ctx context.Context, q queryer) (bool, error) {
+	if !l.BrowserID.IsZero() {
+		view, err := readBrowser(ctx, q, l.BrowserID)
+		if errors.Is(err, ErrNotFound) {
+			return false, nil
+		}
+		return err == nil && view.AccountID == l.Identity.AccountID && view.Live(l.Now), err
+	}
+	view, found, err := readSession(ctx, q, l.SessionID)
+	return found && view.AccountID == l.Identity.AccountID && view.Live(l.Now), err
 }
 
 // linkedAlready tells whose the identity is.
@@ -152,9 +187,10 @@ type Unlink struct {
 	Event  domain.Event
 }
 
-// UnlinkIdentity removes an identity of the account unless it is the last, and ends the sessions that were started with
-// it, in one transaction with the nonces; concurrent calls never remove both of two. If a nonce was spent nothing
-// changes; on the other refusals the nonces stay consumed.
+// UnlinkIdentity removes an identity of the account unless it is the last, with its passkey and its address, ends the
+// sessions that were started with it and signs the browsers out that were signed in by it, in one transaction with the
+// nonces; concurrent calls never remove both of two. If a nonce was spent nothing changes; on the other refusals the
+// nonces stay consumed.
 func (db *DB) UnlinkIdentity(ctx context.Context, u Unlink) (UnlinkVerdict, error) {
 	verdict, err := write(ctx, db, alone, func(ctx context.Context, q queryer) (UnlinkVerdict, error) {
 		return db.unlinkSteps(ctx, q, u)
@@ -200,7 +236,11 @@ func (db *DB) unlinkSteps(ctx context.Context, q queryer, u Unlink) (UnlinkVerdi
 	if err := audit(ctx, q, db.of(e, "identity.unlink")); err != nil {
 		return 0, err
 	}
-	// 4. Its sessions, also one that was started a moment ago: it held the identity's row until it was committed.
+	// 4. Its browsers and sessions, also one that was started a moment ago: it held the identity's row until it was
+	// committed.
+	if err := db.endBrowsers(ctx, q, u.AccountID, u.IdentityID, u.SessionID, u.Event); err != nil {
+		return 0, err
+	}
 	_, err = db.endSteps(ctx, q, ending{
 		where: "account_id = $3 AND identity_id = $4 AND id <> $5", args: []any{u.AccountID[:], u.IdentityID[:], u.SessionID[:]},
 		reason: domain.EndedByUnlink, event: u.Event,

@@ -119,6 +119,62 @@ func TestADatabaseOfTheFirstReleaseGetsTheCatalogsRevision(t *testing.T) {
 	})
 }
 
+// A database of the second release, with people signed in. Nobody is signed out, a node of that release that still runs
+// goes on, and what is new works for the rows of old.
+func TestADatabaseOfTheSecondReleaseGetsTheBrowserFlows(t *testing.T) {
+	onEachEmptyEngine(t, func(t *testing.T, url string) {
+		db := opened(t, Options{URL: url})
+		ours := mustSteps(t, db)
+		if _, err := db.migrate(t.Context(), ours[:2]); err != nil {
+			t.Fatal(err)
+		}
+		in := newSignIn(db)
+		s := in.Session
+		s.AccountID, s.IdentityID = in.NewAccount.ID, in.NewIdentity.ID
+		oldSession := func(id domain.SessionID) {
+			run(t, db, `INSERT INTO sessions (id, account_id, identity_id, client_id, device_name, tier, jkt, scope, resources,
+				secret_hash, created_at, auth_time, absolute_expires_at, idle_for, idle_expires_at, rotated_at, prev_rotated_at,
+				counter, key_id, format, state, late_streak, late_counter, ended_at, end_reason)
+				VALUES ($1, $2, $3, 'app', $4, 1, $5, 'openid', 'https://api.example.com', $6, $7, 0, 0, $8, $9, $7, 0, 0, 7, 1, 1, 0, 0, 0, '')`,
+				id[:], s.AccountID[:], s.IdentityID[:], s.DeviceName, s.JKT, s.Refresh.SecretHash[:], micros(s.CreatedAt),
+				s.IdleFor.Microseconds(), micros(s.IdleExpiresAt))
+		}
+		run(t, db, `INSERT INTO clients (id, declared, disabled, definition) VALUES ('app', TRUE, FALSE, '{"id":"app"}')`)
+		run(t, db, "INSERT INTO accounts (id, state, created_at) VALUES ($1, 1, 1)", s.AccountID[:])
+		run(t, db, `INSERT INTO identities (id, account_id, provider, issuer, subject, email, email_verified, name, created_at,
+			last_used_at) VALUES ($1, $2, 'google', $3, $4, '', FALSE, '', 1, 1)`, s.IdentityID[:], s.AccountID[:], in.NewIdentity.Issuer, in.NewIdentity.Subject)
+		oldSession(s.ID)
+
+		if ran, err := db.Migrate(t.Context()); err != nil || ran != len(ours)-2 {
+			t.Fatalf("%d steps ran (%v)", ran, err)
+		}
+		if v := mustSession(t, db, s.ID); !v.Live(db.Now()) || v.Notify || v.AMR != nil || !v.BrowserID.IsZero() {
+			t.Errorf("%+v", v)
+		}
+		if got := mustRotate(t, db, rotation(db, s)); !got.Advanced {
+			t.Errorf("%+v", got)
+		}
+		later := domain.SessionID(newID())
+		oldSession(later) // by a node of the second release
+		if v := mustSession(t, db, later); !v.Live(db.Now()) {
+			t.Errorf("%+v", v)
+		}
+		if started := mustSignIn(t, db, again(db, in)); started.AccountID != s.AccountID {
+			t.Errorf("%+v", started)
+		}
+		b := mustBrowser(t, db, s)
+		r := redemption(db, granted(t, db, newFlow(db), s, b.ID))
+		mustRedeem(t, db, r, Redeemed)
+		mustEndBrowser(t, db, b.ID, 1)
+		if n, err := db.EndAccountSessions(t.Context(), s.AccountID, domain.SessionID{}, domain.EndedByUser, domain.Event{}); err != nil || n != 3 {
+			t.Errorf("%d ended (%v)", n, err)
+		}
+		if n := mustRows(t, db)["notices"]; n != 1 {
+			t.Errorf("%d notices", n)
+		}
+	})
+}
+
 func TestMigrationFilesAreNumberedWithoutGaps(t *testing.T) {
 	file := &fstest.MapFile{Data: []byte("SELECT 1;\n")}
 	for name, files := range map[string]fstest.MapFS{

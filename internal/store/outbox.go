@@ -32,12 +32,8 @@ func putOutbox(ctx context.Context, q queryer, item OutboxItem, now time.Time) e
 
 // ClaimOutbox leases up to limit due items; two nodes never hold one at a time. Attempts counts this one.
 func (db *DB) ClaimOutbox(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]OutboxItem, error) {
-	skip := ""
-	if db.postgres() {
-		skip = " FOR UPDATE SKIP LOCKED"
-	}
 	claim := `UPDATE outbox SET due_at = $1, attempts = attempts + 1 WHERE id IN (
-			SELECT id FROM outbox WHERE due_at <= $2 AND expires_at > $2 ORDER BY due_at LIMIT $3` + skip + `)
+			SELECT id FROM outbox WHERE due_at <= $2 AND expires_at > $2 ORDER BY due_at LIMIT $3` + db.locking(" FOR UPDATE SKIP LOCKED") + `)
 		RETURNING id, kind, identity_id, aad, payload, attempts, created_at, expires_at`
 	list, err := write(ctx, db, single, func(ctx context.Context, q queryer) ([]OutboxItem, error) {
 		return all(ctx, q, func(row scanner) (o OutboxItem, err error) {
@@ -68,21 +64,26 @@ func (db *DB) FinishOutbox(ctx context.Context, id int64, grant *UpstreamGrant, 
 		if err != nil || n == 0 || grant == nil {
 			return none, err
 		}
-		err = one(ctx, q, `UPDATE identities SET grant_client_id = $2, grant_aad = $3, grant_sealed = $4 WHERE id = $1
-			RETURNING account_id`, []any{grant.IdentityID[:], grant.ClientID, grant.AAD, grant.Sealed}, fixed{e.AccountID[:]})
-		if errors.Is(err, ErrNotFound) {
-			return none, nil // unlinked since; the item had to go all the same
-		}
-		if err != nil {
-			return none, err
-		}
-		e.Reason = grant.IdentityID.String()
-		return none, audit(ctx, q, db.of(e, "identity.grant"))
+		return none, db.putGrant(ctx, q, *grant, e)
 	})
 	if err != nil {
 		return fmt.Errorf("finish outbox item: %w", err)
 	}
 	return nil
+}
+
+// putGrant puts a grant on its identity, unless that was unlinked since.
+func (db *DB) putGrant(ctx context.Context, q queryer, g UpstreamGrant, e domain.Event) error {
+	err := one(ctx, q, `UPDATE identities SET grant_client_id = $2, grant_aad = $3, grant_sealed = $4 WHERE id = $1
+		RETURNING account_id`, []any{g.IdentityID[:], g.ClientID, g.AAD, g.Sealed}, fixed{e.AccountID[:]})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	e.Reason = g.IdentityID.String()
+	return audit(ctx, q, db.of(e, "identity.grant"))
 }
 
 // RetryOutbox puts an item back until due.

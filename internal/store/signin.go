@@ -18,7 +18,7 @@ type SignIn struct {
 	NewAccount  domain.Account
 	NewIdentity domain.Identity // Issuer and Subject find the known one; e-mail and name fill what is empty
 	NewDevice   domain.Device   // zero ID: none
-	Session     domain.Session  // AccountID, IdentityID, DeviceID are filled in by the store
+	Session     domain.Session  // AccountID, IdentityID, DeviceID are filled in by the store; it has no browser
 	Outbox      []OutboxItem    // e.g. the sealed Apple code, see OutboxItem; session id is in its AAD
 	Event       domain.Event    // request id, IP; the store writes account.create, identity.link, session.start rows
 }
@@ -157,15 +157,24 @@ const identityUse = `last_used_at = $2, provider = $3,
 	email = CASE WHEN email = '' THEN $4 ELSE email END,
 	name = CASE WHEN name = '' THEN $6 ELSE name END`
 
-// createAccount makes account and identity. If the identity was made meanwhile, everything is undone: there must
-// never be two accounts of one.
+// createAccount makes account and identity.
 func (db *DB) createAccount(ctx context.Context, q queryer, s SignIn) error {
-	a, i := s.NewAccount, s.NewIdentity
-	i.AccountID = a.ID
+	a := s.NewAccount
 	_, err := change(ctx, q, "INSERT INTO accounts (id, state, created_at) VALUES ($1, $2, $3)", a.ID[:], a.State, micros(a.CreatedAt))
 	if err != nil {
 		return err
 	}
+	if err := audit(ctx, q, db.of(s.by(a.ID), "account.create")); err != nil {
+		return err
+	}
+	return db.attachIdentity(ctx, q, s, a.ID)
+}
+
+// attachIdentity puts the new identity on an account. If it was made meanwhile, everything is undone: there must never
+// be two accounts of one.
+func (db *DB) attachIdentity(ctx context.Context, q queryer, s SignIn, acc domain.AccountID) error {
+	i := s.NewIdentity
+	i.AccountID = acc
 	made, err := insertIdentity(ctx, q, i)
 	if err != nil {
 		return err
@@ -173,11 +182,7 @@ func (db *DB) createAccount(ctx context.Context, q queryer, s SignIn) error {
 	if !made {
 		return errOvertaken
 	}
-	e := s.Event
-	e.AccountID, e.ClientID, e.Actor, e.At = a.ID, s.Session.ClientID, "account "+a.ID.String(), s.Now
-	if err := audit(ctx, q, db.of(e, "account.create")); err != nil {
-		return err
-	}
+	e := s.by(acc)
 	e.Reason = i.ID.String()
 	return audit(ctx, q, db.of(e, "identity.link"))
 }
@@ -207,9 +212,15 @@ func (db *DB) startSession(ctx context.Context, q queryer, s SignIn, newAccount 
 
 // sessionStart is the trail's row of a sign-in.
 func (s *SignIn) sessionStart(acc domain.AccountID) domain.Event {
+	e := s.by(acc)
+	e.SessionID = s.Session.ID
+	return e
+}
+
+// by is what the trail knows of whatever the account does in this sign-in.
+func (s *SignIn) by(acc domain.AccountID) domain.Event {
 	e := s.Event
-	e.AccountID, e.SessionID, e.ClientID = acc, s.Session.ID, s.Session.ClientID
-	e.Actor, e.At = "account "+acc.String(), s.Now
+	e.AccountID, e.ClientID, e.Actor, e.At = acc, s.Session.ClientID, "account "+acc.String(), s.Now
 	return e
 }
 
@@ -223,9 +234,10 @@ func putDevice(ctx context.Context, q queryer, d domain.Device) (id domain.Devic
 
 const insertSession = `INSERT INTO sessions (id, account_id, identity_id, device_id, client_id, device_name, tier, jkt, scope,
 	resources, secret_hash, created_at, auth_time, absolute_expires_at, idle_for, idle_expires_at, rotated_at,
-	prev_rotated_at, counter, key_id, format, state, late_streak, late_counter, ended_at, end_reason)
+	prev_rotated_at, counter, key_id, format, state, late_streak, late_counter, ended_at, end_reason, browser_id,
+	amr, claims, notify)
 	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-	$25, $26)`
+	$25, $26, $27, $28, $29, $30)`
 
 func sessionValues(s *domain.Session) []any {
 	r := &s.Refresh
@@ -233,7 +245,7 @@ func sessionValues(s *domain.Session) []any {
 		joined(s.Scope), joined(s.Resources), r.SecretHash[:], micros(s.CreatedAt), micros(s.AuthTime),
 		micros(s.AbsoluteExpiresAt), s.IdleFor.Microseconds(), micros(s.IdleExpiresAt), micros(r.RotatedAt),
 		micros(r.PrevRotatedAt), r.Counter, r.KeyID, r.Format, s.State, r.LateStreak, r.LateCounter, micros(s.EndedAt),
-		string(s.EndReason)}
+		string(s.EndReason), orNull(s.BrowserID), joined(s.AMR), joined(s.Claims), s.Notify}
 }
 
 // repeatWithin is how long the very same request gets the very same session.

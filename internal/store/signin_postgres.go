@@ -39,10 +39,10 @@ const signInStatement = `WITH who AS (
 	), started AS (
 		INSERT INTO sessions (id, account_id, identity_id, device_id, client_id, device_name, tier, jkt, scope, resources,
 			secret_hash, created_at, auth_time, absolute_expires_at, idle_for, idle_expires_at, rotated_at, prev_rotated_at,
-			counter, key_id, format, state, late_streak, late_counter, ended_at, end_reason)
+			counter, key_id, format, state, late_streak, late_counter, ended_at, end_reason, amr, claims, notify)
 		SELECT $9, opening.account_id, opening.id, (SELECT id FROM device), $3, $13, $14::smallint, $15, $16, $17, $18,
 			$19::bigint, $20::bigint, $21::bigint, $22::bigint, $23::bigint, $24::bigint, $25::bigint, $26::bigint,
-			$27::bigint, $28::smallint, $29::smallint, 0, 0, 0, '' FROM opening
+			$27::bigint, $28::smallint, $29::smallint, 0, 0, 0, '', $41, $42, $43::boolean FROM opening
 	), used AS (
 		UPDATE identities SET last_used_at = $6, provider = $30,
 			email_verified = CASE WHEN email = '' THEN $32 ELSE email_verified END,
@@ -175,5 +175,6 @@ func signInValues(s *SignIn) []any {
 		i.Provider, i.Email, i.EmailVerified, i.Name, // $30
 		kinds, aads, payloads, expiries, // $34
 		e.Reason, e.RequestID, e.IP, // $38
+		joined(ses.AMR), joined(ses.Claims), ses.Notify, // $41
 	}
 }

@@ -66,6 +66,7 @@ func TestAReturningIdentityGetsItsAccountAndDevice(t *testing.T) {
 		first.NewIdentity.Email, first.NewIdentity.EmailVerified, first.NewIdentity.Name = "", false, ""
 		one := mustSignIn(t, db, first)
 		second := again(db, first)
+		second.Session.AMR, second.Session.Claims, second.Session.Notify = []string{"fed"}, []string{"email"}, true
 		second.NewDevice.JKT, second.NewDevice.Name, second.Session.JKT = first.NewDevice.JKT, "Renamed", first.NewDevice.JKT
 		second.Outbox = []OutboxItem{
 			{Kind: "apple.redeem", AAD: "a", Payload: []byte("1"), ExpiresAt: second.Now.Add(time.Minute)},

@@ -16,6 +16,9 @@ import (
 // ErrNotFound is returned by reads of one row that is not there.
 var ErrNotFound = errors.New("not found")
 
+// ErrTaken is returned where a new row needs a name that another one has.
+var ErrTaken = errors.New("taken")
+
 // ErrNewerSchema is returned when the database was migrated by a newer release.
 var ErrNewerSchema = errors.New("the database schema is newer than this binary")
 

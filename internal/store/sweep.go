@@ -7,7 +7,10 @@ import (
 )
 
 // Swept counts what a sweep removed.
-type Swept struct{ Nonces, Sessions, Devices, Events, Keys, Outbox int }
+type Swept struct {
+	Nonces, Sessions, Devices, Events, Keys, Outbox int
+	Flows, Browsers, Tallies, Notices               int
+}
 
 const (
 	day = 24 * time.Hour
@@ -15,14 +18,17 @@ const (
 	keepNonces   = time.Hour // after their expiry
 	keepSessions = 90 * day  // the skeleton of an ended session is evidence of reuse
 	keepEvents   = 400 * day
-	keepKeys     = 30 * day // after their expiry, for whoever asks what a kid was
+	keepKeys     = 30 * day  // after their expiry, for whoever asks what a kid was
+	keepFlows    = time.Hour // after their expiry, so that a code used twice is known as such
+	keepBrowsers = 90 * day  // ended or expired
 
 	// bite bounds what one transaction removes.
 	bite = 500
 )
 
 // Sweep removes expired nonces (expiry + 1 h), skeletons of ended or expired sessions (90 d after), devices
-// without sessions, audit rows over 400 d and keys long expired, in small bites that never hold up a refresh. While the
+// without sessions, flows (expiry + 1 h), browsers (90 d after they ended or expired), counts and notices past their
+// time, audit rows over 400 d and keys long expired, in small bites that never hold up a refresh. While the
 // clock is not to be trusted it removes nothing.
 func (db *DB) Sweep(ctx context.Context, now time.Time) (swept Swept, err error) {
 	if err := db.clock.trusted(); err != nil { // a clock gone wrong would take everything for over
@@ -37,6 +43,10 @@ func (db *DB) Sweep(ctx context.Context, now time.Time) (swept Swept, err error)
 		{&swept.Outbox, func() (int, error) { return db.removeBites(ctx, oldOutbox, before(0)) }},
 		{&swept.Events, func() (int, error) { return db.removeBites(ctx, oldEvents, before(keepEvents)) }},
 		{&swept.Keys, func() (int, error) { return db.removeBites(ctx, oldKeys, before(keepKeys)) }},
+		{&swept.Flows, func() (int, error) { return db.removeBites(ctx, oldFlows, before(keepFlows)) }},
+		{&swept.Tallies, func() (int, error) { return db.removeBites(ctx, oldTallies, before(0)) }},
+		{&swept.Notices, func() (int, error) { return db.removeBites(ctx, oldNotices, before(0)) }},
+		{&swept.Browsers, func() (int, error) { return db.removeWalking(ctx, deadBrowsers, before(keepBrowsers)) }},
 		{&swept.Sessions, func() (int, error) { return db.removeWalking(ctx, deadSessions, before(keepSessions)) }},
 		{&swept.Devices, func() (int, error) { return db.removeWalking(ctx, idleDevices, before(time.Hour)) }},
 	} {
@@ -49,8 +59,12 @@ func (db *DB) Sweep(ctx context.Context, now time.Time) (swept Swept, err error)
 
 // Each removes at most $2 rows from before $1.
 const (
-	oldNonces = "DELETE FROM nonces WHERE hash IN (SELECT hash FROM nonces WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)"
-	oldOutbox = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE expires_at < $1 LIMIT $2)"
+	oldNonces  = "DELETE FROM nonces WHERE hash IN (SELECT hash FROM nonces WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)"
+	oldOutbox  = "DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE expires_at < $1 LIMIT $2)"
+	oldFlows   = "DELETE FROM flows WHERE id IN (SELECT id FROM flows WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)"
+	oldTallies = `DELETE FROM tallies WHERE expires_at < $1
+		AND key IN (SELECT key FROM tallies WHERE expires_at < $1 ORDER BY expires_at LIMIT $2)`
+	oldNotices = "DELETE FROM notices WHERE id IN (SELECT id FROM notices WHERE expires_at < $1 LIMIT $2)"
 	// The trail was written in the order of its ids, so the oldest rows come first.
 	oldEvents = "DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT $2) AND at < $1"
 	oldKeys   = "DELETE FROM keys WHERE id IN (SELECT id FROM keys WHERE expires_at > 0 AND expires_at < $1 LIMIT $2)"
@@ -88,6 +102,13 @@ var deadSessions = walk{
 var idleDevices = walk{
 	candidates: fmt.Sprintf("SELECT d.id, "+deviceIdle+" FROM devices d WHERE d.id > $1 ORDER BY d.id LIMIT $2", 3),
 	remove:     fmt.Sprintf("DELETE FROM devices AS d WHERE d.id = $1 AND "+deviceIdle, 2),
+}
+
+const browserOver = `((b.ended_at > 0 AND b.ended_at < $%[1]d) OR b.expires_at < $%[1]d OR b.ends_at < $%[1]d)`
+
+var deadBrowsers = walk{
+	candidates: fmt.Sprintf("SELECT b.id, "+browserOver+" FROM browsers b WHERE b.id > $1 ORDER BY b.id LIMIT $2", 3),
+	remove:     fmt.Sprintf("DELETE FROM browsers AS b WHERE b.id = $1 AND "+browserOver, 2),
 }
 
 // removeWalking reads a bite of ids, then removes those that are over.
@@ -136,8 +157,8 @@ func (db *DB) removeEach(ctx context.Context, w walk, ids [][16]byte, before int
 	return removed, err
 }
 
-var tables = []string{"accounts", "api_keys", "catalog", "clients", "devices", "events", "identities", "keys", "migrations",
-	"nonces", "outbox", "resources", "sessions"}
+var tables = []string{"accounts", "api_keys", "browsers", "catalog", "clients", "consents", "devices", "emails", "events",
+	"flows", "identities", "keys", "migrations", "nonces", "notices", "outbox", "passkeys", "resources", "sessions", "tallies"}
 
 // Rows counts the rows of every table, for tests and the benchmark.
 func (db *DB) Rows(ctx context.Context) (map[string]int64, error) {

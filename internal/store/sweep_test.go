@@ -48,13 +48,14 @@ func TestSweepRemovesWhatIsOverAndNothingElse(t *testing.T) {
 		}
 		run(t, db, `INSERT INTO outbox (kind, identity_id, aad, payload, attempts, created_at, due_at, expires_at)
 			SELECT 'apple.redeem', id, '', $1, 0, 0, 0, $2 FROM identities`, []byte{1}, micros(now.Add(-time.Second)))
+		putPageRows(t, db, kept[0], now)
 
 		before := mustRows(t, db)
 		got, err := db.Sweep(t.Context(), now)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := Swept{Nonces: 1, Sessions: 4, Devices: 4, Events: 2, Keys: 1, Outbox: 6}
+		want := Swept{Nonces: 1, Sessions: 4, Devices: 4, Events: 2, Keys: 1, Outbox: 6, Flows: 1, Browsers: 3, Tallies: 1, Notices: 1}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}
@@ -64,6 +65,10 @@ func TestSweepRemovesWhatIsOverAndNothingElse(t *testing.T) {
 		before["events"] -= 2
 		before["keys"] -= 1
 		before["outbox"] -= 6
+		before["flows"]--
+		before["browsers"] -= 3
+		before["tallies"]--
+		before["notices"]--
 		if diff := cmp.Diff(before, mustRows(t, db)); diff != "" {
 			t.Error(diff)
 		}
@@ -75,6 +80,36 @@ func TestSweepRemovesWhatIsOverAndNothingElse(t *testing.T) {
 		}
 	})
 }
+
+// putPageRows leaves one of each row of the pages that is over, save browsers, of which there are three, and at least
+// as many that are not yet.
+func putPageRows(t *testing.T, db *DB, s domain.Session, now time.Time) {
+	t.Helper()
+	for _, age := range []time.Duration{0, 59 * time.Minute, 61 * time.Minute} {
+		f := newFlow(db)
+		f.ExpiresAt = now.Add(-age)
+		mustStart(t, db, f)
+	}
+	for _, age := range []struct{ ended, idle, ends time.Duration }{
+		{0, -day, -day}, {89 * day, -day, -day}, {0, 89 * day, 89 * day},
+		{91 * day, -day, -day}, {0, 91 * day, -day}, {0, -day, 91 * day},
+	} {
+		run(t, db, `INSERT INTO browsers (id, secret_hash, account_id, identity_id, auth_time, amr, created_at, seen_at, expires_at,
+			ends_at, ended_at) SELECT $1, $2, id, $2, 0, '', 0, 0, $3, $4, $5 FROM accounts WHERE id = $6`,
+			raw(newID()), []byte{1}, ago(now, age.idle), ago(now, age.ends), ago(now, age.ended), s.AccountID[:])
+	}
+	for _, window := range []time.Duration{time.Minute, time.Hour} {
+		if _, err := db.Tally(t.Context(), sum(), now.Add(-2*time.Minute), window); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, age := range []time.Duration{23 * time.Hour, 25 * time.Hour} {
+		run(t, db, `INSERT INTO notices (client_id, account_id, session_id, attempts, created_at, due_at, expires_at)
+			VALUES ('app', $1, $1, 0, 0, 0, $2)`, s.AccountID[:], micros(now.Add(noticeLife-age)))
+	}
+}
+
+func raw(id [16]byte) []byte { return id[:] }
 
 func stateOf(ended time.Duration) domain.SessionState {
 	if ended > 0 {

@@ -117,6 +117,14 @@ func (db *DB) lock(ctx context.Context, q queryer, name int64) error {
 	return err
 }
 
+// locking is the end of a SELECT that holds its rows; on SQLite every transaction holds all of them.
+func (db *DB) locking(clause string) string {
+	if !db.postgres() {
+		return ""
+	}
+	return clause
+}
+
 // lockAccount makes changes to what belongs to one account wait for each other.
 func (db *DB) lockAccount(ctx context.Context, q queryer, id [16]byte) error {
 	if !db.postgres() {

@@ -33,6 +33,7 @@ type Access struct {
 	Scope     []string
 	JKT       string
 	AuthTime  time.Time
+	AMR       []string // RFC 8176; empty where we do not know
 }
 
 // Minted is a signed token and how long it lives.
@@ -54,6 +55,8 @@ type accessClaims struct {
 	Scope    string        `json:"scope,omitempty"`
 	Session  string        `json:"sid,omitempty"`
 	AuthTime int64         `json:"auth_time,omitempty"`
+	ACR      string        `json:"acr,omitempty"` // RFC 9470 §6.2
+	AMR      []string      `json:"amr,omitempty"`
 	Confirm  *confirmation `json:"cnf,omitempty"`
 }
 
@@ -75,6 +78,8 @@ func (s *Service) MintAccess(now time.Time, a Access) (Minted, error) {
 		JTI:      newJTI(),
 		Scope:    oauth.JoinScope(a.Scope),
 		AuthTime: seconds(a.AuthTime),
+		ACR:      domain.ACR(a.AMR),
+		AMR:      a.AMR,
 	}
 	if !a.SessionID.IsZero() {
 		claims.Subject, claims.Session = a.AccountID.String(), a.SessionID.String()
@@ -98,6 +103,7 @@ type ID struct {
 	SessionID domain.SessionID
 	Nonce     string
 	AuthTime  time.Time
+	AMR       []string
 }
 
 type idClaims struct {
@@ -109,6 +115,9 @@ type idClaims struct {
 	AuthTime int64  `json:"auth_time,omitempty"`
 	Nonce    string `json:"nonce,omitempty"`
 	Session  string `json:"sid"`
+
+	ACR string   `json:"acr,omitempty"`
+	AMR []string `json:"amr,omitempty"`
 }
 
 // MintID signs an ID token. Its error is that of MintAccess.
@@ -122,6 +131,8 @@ func (s *Service) MintID(now time.Time, id ID) (string, error) {
 		AuthTime: seconds(id.AuthTime),
 		Nonce:    id.Nonce,
 		Session:  id.SessionID.String(),
+		ACR:      domain.ACR(id.AMR),
+		AMR:      id.AMR,
 	})
 	if err != nil {
 		return "", fmt.Errorf("mint ID token: %w", err)

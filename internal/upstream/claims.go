@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/jose"
 )
 
@@ -24,6 +25,8 @@ const (
 	maxSubject         = 255 // OIDC Core §2
 	maxEmail           = 320
 	maxName            = 255
+	maxLocale          = 35 // BCP 47 §4.4.1
+	maxPicture         = 2048
 )
 
 func refuse(cause error, format string, args ...any) error {
@@ -34,10 +37,16 @@ func refuse(cause error, format string, args ...any) error {
 func (t *token) judge(e Expect) (*Subject, error) {
 	p := t.provider
 	iss, _, err := t.claims.String("iss")
-	if err != nil || !slices.Contains(p.issuers, iss) {
+	canonical, ours := p.Canonical(iss)
+	if err != nil || !ours {
 		return nil, refuse(err, "The id_token's issuer is not that of %s.", p.name)
 	}
-	s := &Subject{Provider: p.name, Issuer: p.issuers[0]}
+	if p.tenants != nil {
+		if err := t.checkTenant(iss); err != nil {
+			return nil, refuse(err, "The id_token's tenant (tid) is not the one of its issuer, or of the key that signed it.")
+		}
+	}
+	s := &Subject{Provider: p.name, Issuer: canonical}
 	if s.Audience, err = t.audience(e); err != nil {
 		return nil, err
 	}
@@ -47,22 +56,79 @@ func (t *token) judge(e Expect) (*Subject, error) {
 	if s.AuthTime, err = t.date("auth_time", e.Now); err != nil {
 		return nil, err
 	}
-	s.Subject, _, err = t.claims.String("sub")
-	if err != nil || s.Subject == "" || len(s.Subject) > maxSubject || strings.ContainsFunc(s.Subject, unicode.IsControl) {
-		return nil, refuse(err, "The id_token's sub is missing or not a string of at most %d characters.", maxSubject)
+	name := p.subjectClaim()
+	if s.Subject, _, err = t.claims.String(name); err != nil || !soundSubject(s.Subject) {
+		return nil, refuse(err, "The id_token's %s is missing or not a string of at most %d characters.", name, maxSubject)
 	}
-	s.Email = t.information("email", maxEmail)
-	s.Name = t.information("name", maxName)
-	if verified, _, err := t.claims.Bool("email_verified"); err == nil && s.Email != "" {
-		s.EmailVerified = verified
-	}
+	p.describe(s, t.claims)
 	return s, nil
 }
 
-// information returns a claim nothing is decided by: what cannot be kept is left out, and nobody is kept out for it.
-func (t *token) information(name string, maxBytes int) string {
-	value, _, err := t.claims.String(name)
+// subjectClaim is what names the person: Microsoft's sub is another one for every app, its oid is the same for all.
+func (p *Provider) subjectClaim() string {
+	if p.kind == typeMicrosoft {
+		return "oid"
+	}
+	return "sub"
+}
+
+func soundSubject(s string) bool {
+	return s != "" && len(s) <= maxSubject && !strings.ContainsFunc(s, unicode.IsControl)
+}
+
+// describe takes over what claims say of a person beside who it is.
+func (p *Provider) describe(s *Subject, claims jose.Claims) {
+	s.Email = information(claims, "email", maxEmail)
+	s.Name = information(claims, "name", maxName)
+	s.GivenName = information(claims, "given_name", maxName)
+	s.FamilyName = information(claims, "family_name", maxName)
+	s.Locale = information(claims, "locale", maxLocale)
+	s.Picture = pictureURL(claims, "picture")
+	if s.Email == "" {
+		return
+	}
+	if p.kind == typeMicrosoft {
+		s.EmailVerified = domainVerified(claims)
+	} else if verified, _, err := claims.Bool("email_verified"); err == nil {
+		s.EmailVerified = verified
+	}
+	s.ProvedEmail = p.provedEmail(s, claims)
+}
+
+// provedEmail is the address where the provider is its authority, and empty where it merely saw it verified once:
+// Google for its own mail and for the domains it hosts, by the claim and not by what was asked for (ATTACKS ID16);
+// Microsoft where the tenant owns the domain. Apple's may be relay addresses, which are another one for every team and
+// no keys. Of the others nothing is known.
+func (p *Provider) provedEmail(s *Subject, claims jose.Claims) string {
+	normal, ok := domain.NormalEmail(s.Email)
+	if !ok || !s.EmailVerified {
+		return ""
+	}
+	switch p.kind {
+	case typeMicrosoft:
+		return normal
+	case typeGoogle:
+		hosted, _, err := claims.String("hd")
+		if err == nil && hosted != "" || strings.HasSuffix(normal, "@gmail.com") || strings.HasSuffix(normal, "@googlemail.com") {
+			return normal
+		}
+	}
+	return ""
+}
+
+// information returns a member nothing is decided by: what cannot be kept is left out, and nobody is kept out for it.
+func information(claims jose.Claims, name string, maxBytes int) string {
+	value, _, err := claims.String(name)
 	if err != nil || len(value) > maxBytes || strings.ContainsFunc(value, unicode.IsControl) {
+		return ""
+	}
+	return value
+}
+
+// pictureURL returns an address a page may show: https or nothing.
+func pictureURL(claims jose.Claims, name string) string {
+	value := information(claims, name, maxPicture)
+	if !absolute(value) || !strings.HasPrefix(value, "https:") {
 		return ""
 	}
 	return value
@@ -154,15 +220,23 @@ func (t *token) checkNonce(e Expect) error {
 	if !there || got == "" || e.Nonce == "" {
 		return refuse(nil, "The id_token carries no nonce. Ask POST /challenge for one and hand it to the SDK of %s before signing in.", t.provider.name)
 	}
-	sum := sha256.Sum256([]byte(e.Nonce))
 	matches := 0
-	for _, spelling := range []string{e.Nonce, hex.EncodeToString(sum[:]), base64.RawURLEncoding.EncodeToString(sum[:])} {
+	for _, spelling := range e.nonceSpellings() {
 		matches |= subtle.ConstantTimeCompare([]byte(got), []byte(spelling))
 	}
 	if matches != 1 {
 		return refuse(nil, "The id_token's nonce is not the one that was sent. Send the nonce of the same POST /challenge that was handed to the SDK of %s.", t.provider.name)
 	}
 	return nil
+}
+
+// nonceSpellings: a browser's nonce was ours from the address it was sent to, and went through no SDK.
+func (e *Expect) nonceSpellings() []string {
+	if e.exactNonce {
+		return []string{e.Nonce}
+	}
+	sum := sha256.Sum256([]byte(e.Nonce))
+	return []string{e.Nonce, hex.EncodeToString(sum[:]), base64.RawURLEncoding.EncodeToString(sum[:])}
 }
 
 // checkCodeHash holds c_hash against the authorization code (OIDC Core §3.3.2.11). A token without c_hash says nothing

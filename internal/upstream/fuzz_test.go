@@ -3,6 +3,7 @@ package upstream
 import (
 	"encoding/json"
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -59,6 +60,22 @@ func FuzzVerify(f *testing.F) {
 		}
 		if len(got.Subject) > maxSubject || got.EmailVerified && got.Email == "" {
 			t.Fatalf("%+v", got)
+		}
+	})
+}
+
+// FuzzCanonical: what is taken for a tenant's issuer is the template around a tenant that may sign in, byte for byte.
+func FuzzCanonical(f *testing.F) {
+	s := newMicrosoft(f, "organizations")
+	f.Add(tenantIssuer(tenantA))
+	f.Add(tenantIssuer(personalTenant))
+	f.Add(tenantIssuer(strings.ToUpper(tenantA)))
+	f.Add(microsoftTemplate)
+	shape := regexp.MustCompile(`\Ahttps://login\.microsoftonline\.com/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/v2\.0\z`)
+	f.Fuzz(func(t *testing.T, iss string) {
+		canonical, ok := s.Canonical(iss)
+		if ok != (shape.MatchString(iss) && iss != tenantIssuer(personalTenant)) || ok && canonical != iss {
+			t.Fatalf("%q: %q, %v", iss, canonical, ok)
 		}
 	})
 }

@@ -192,3 +192,12 @@ func mustJSON(t testing.TB, v any) string {
 	}
 	return string(data)
 }
+
+func mustObject(t testing.TB, data string) jose.Claims {
+	t.Helper()
+	c, err := jose.ParseObject([]byte(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/countersign/countersign/internal/fetch"
@@ -18,6 +19,10 @@ type keySource struct {
 	uri        string // of the key set; empty until discovered
 	discoverAt string // the configured issuer; where uri was configured, it is not asked
 	discovered string
+
+	// perKey: the set says of each key whose tokens it signs (Microsoft). issuers is what it said last, by kid.
+	perKey  bool
+	issuers atomic.Pointer[map[string]string]
 }
 
 func (s *keySource) load(ctx context.Context) ([]jose.PublicKey, time.Duration, error) {
@@ -34,7 +39,48 @@ func (s *keySource) load(ctx context.Context) ([]jose.PublicKey, time.Duration, 
 	if err != nil {
 		return nil, 0, fmt.Errorf("fetch keys: %w", err)
 	}
+	if s.perKey {
+		issuers, err := issuersOfKeys(answer.Body)
+		if err != nil {
+			return nil, 0, fmt.Errorf("fetch keys: %w", err)
+		}
+		s.issuers.Store(&issuers)
+	}
 	return keys, answer.MaxAge, nil
+}
+
+// signsFor tells whether the key of that kid may sign for an issuer. A key of one tenant, or of personal accounts,
+// signs nothing for others, though all stand in one set; a key of which nothing is said signs for all.
+func (s *keySource) signsFor(kid, iss, tenant string) bool {
+	issuers := s.issuers.Load()
+	if issuers == nil {
+		return true
+	}
+	of, said := (*issuers)[kid]
+	return !said || strings.ReplaceAll(of, "{tenantid}", tenant) == iss
+}
+
+func issuersOfKeys(set []byte) (map[string]string, error) {
+	document, err := jose.ParseObject(set)
+	if err != nil {
+		return nil, err
+	}
+	keys, _, err := document.Objects("keys")
+	if err != nil {
+		return nil, err
+	}
+	issuers := map[string]string{}
+	for _, key := range keys {
+		kid, _, err1 := key.String("kid")
+		of, said, err2 := key.String("issuer")
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, err
+		}
+		if said {
+			issuers[kid] = of
+		}
+	}
+	return issuers, nil
 }
 
 // locate asks the configured issuer, and nobody else, where its keys are (OIDC Discovery §4).
@@ -45,16 +91,9 @@ func (s *keySource) locate(ctx context.Context) (string, error) {
 	if s.discovered != "" {
 		return s.discovered, nil
 	}
-	answer, err := s.get(ctx, strings.TrimSuffix(s.discoverAt, "/")+"/.well-known/openid-configuration")
+	document, err := discover(ctx, s.fetch, s.discoverAt)
 	if err != nil {
-		return "", fmt.Errorf("discovery: %w", err)
-	}
-	document, err := jose.ParseObject(answer.Body)
-	if err != nil {
-		return "", fmt.Errorf("discovery: %w", err)
-	}
-	if issuer, _, err := document.String("issuer"); err != nil || issuer != s.discoverAt { // §4.3
-		return "", errors.New("discovery: the document's issuer is not the configured one")
+		return "", err
 	}
 	uri, _, err := document.String("jwks_uri")
 	if err != nil || uri == "" {

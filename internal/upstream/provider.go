@@ -3,9 +3,6 @@ package upstream
 import (
 	"errors"
 	"fmt"
-	"net/netip"
-	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -13,27 +10,25 @@ import (
 	"github.com/countersign/countersign/internal/jose"
 )
 
-// Settings of one provider, from configuration.
-type Settings struct {
-	Name    string
-	Type    string     // google | apple | oidc
-	Issuer  string     // oidc only; google's and apple's are built in
-	Standin string     // base URL of a stand-in, loopback only; replaces hosts of endpoints, not issuers
-	JWKSURI string     // oidc: empty means discovery at the configured issuer, once, lazily
-	Algs    []jose.Alg // oidc: empty means RS256 and ES256
-	// Apple only: all three, or none where no authorization codes are redeemed.
-	TeamID, KeyID string
-	PrivateKeyPEM []byte
-}
-
-// What Google and Apple pin. Both sign with RS256 only. Issuers are the spellings seen in tokens; the first is the
+// What the providers pin. All of them sign with RS256 only. Issuers are the spellings seen in tokens; the first is the
 // one we keep. Discovery is not asked: Apple's announced another issuer than its tokens carry, for two days in 2025.
 const (
-	googleKeys  = "https://www.googleapis.com/oauth2/v3/certs"
-	appleIssuer = "https://appleid.apple.com"
-	appleKeys   = appleIssuer + "/auth/keys"
-	appleToken  = appleIssuer + "/auth/token"
-	appleRevoke = appleIssuer + "/auth/revoke"
+	googleKeys      = "https://www.googleapis.com/oauth2/v3/certs"
+	googleAuthorize = "https://accounts.google.com/o/oauth2/v2/auth"
+	googleToken     = "https://oauth2.googleapis.com/token"
+
+	appleIssuer    = "https://appleid.apple.com"
+	appleKeys      = appleIssuer + "/auth/keys"
+	appleAuthorize = appleIssuer + "/auth/authorize"
+	appleToken     = appleIssuer + "/auth/token"
+	appleRevoke    = appleIssuer + "/auth/revoke"
+
+	// GitHub's is the iss of its redirects (RFC 9207): people's sign-ins there have no id_token.
+	githubIssuer    = "https://github.com/login/oauth"
+	githubAuthorize = githubIssuer + "/authorize"
+	githubToken     = githubIssuer + "/access_token"
+	githubUser      = "https://api.github.com/user"
+	githubEmails    = "https://api.github.com/user/emails"
 )
 
 var (
@@ -47,104 +42,81 @@ func New(s Settings, f *fetch.Client, now func() time.Time) (*Provider, error) {
 		return nil, errors.New("upstream provider: it has no name")
 	}
 	s.Standin = strings.TrimSuffix(s.Standin, "/")
-	p := &Provider{name: s.Name, algs: []jose.Alg{jose.RS256}, fetch: f, now: now}
+	p := &Provider{name: s.Name, kind: s.Type, algs: []jose.Alg{jose.RS256}, fetch: f, now: now}
 	source := &keySource{fetch: f}
-	var err error
-	switch s.Type {
-	case "google":
-		p.issuers, source.uri = googleIssuers, googleKeys
-		p.namesPresenter = true
-	case "apple":
-		p.issuers, source.uri = appleIssuers, appleKeys
-		p.apple, err = newAppleClient(s)
-	case "oidc":
-		p.issuers, source.uri, source.discoverAt = []string{s.Issuer}, s.JWKSURI, s.Issuer
-		p.algs, err = generic(s)
-	default:
-		err = fmt.Errorf("type %q is not google, apple or oidc", s.Type)
+	err := p.pin(s, source)
+	if err == nil {
+		err = s.check()
 	}
 	if err == nil && s.Standin != "" {
-		source.uri = s.Standin + "/jwks"
 		err = checkStandin(s.Standin)
+		p.standin(s.Standin, source)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("upstream provider %s: %w", s.Name, err)
 	}
-	p.keys = newKeyCache(source.load, now)
+	p.client = newClient(s)
+	p.directory.fetch, p.directory.now = f, now
+	if source.uri != "" || source.discoverAt != "" {
+		p.source, p.keys = source, newKeyCache(source.load, now)
+	}
 	return p, nil
 }
 
-// generic checks the settings of an oidc provider and returns its algorithms. Whether a plain http address may be
-// used is for fetch to say.
-func generic(s Settings) ([]jose.Alg, error) {
-	if !absolute(s.Issuer) || strings.ContainsAny(s.Issuer, "?#") {
-		return nil, errors.New("issuer is not an https URL without query and fragment")
-	}
-	if s.JWKSURI != "" && !absolute(s.JWKSURI) {
-		return nil, errors.New("jwks_uri is not an https URL")
-	}
-	if slices.Contains(slices.Concat(googleIssuers, appleIssuers), s.Issuer) {
-		return nil, fmt.Errorf("issuer %s has a type of its own: google or apple", s.Issuer)
-	}
-	if len(s.Algs) == 0 {
-		return []jose.Alg{jose.RS256, jose.ES256}, nil
-	}
-	for _, alg := range s.Algs {
-		if !slices.Contains([]jose.Alg{jose.RS256, jose.ES256, jose.PS256, jose.EdDSA}, alg) {
-			return nil, fmt.Errorf("algorithm %q is not RS256, ES256, PS256 or EdDSA", alg)
+// pin sets what the type brings with it.
+func (p *Provider) pin(s Settings, source *keySource) (err error) {
+	at := &p.directory.pinned
+	switch s.Type {
+	case typeGoogle:
+		p.issuers, source.uri = googleIssuers, googleKeys
+		p.namesPresenter = true
+		at.authorize, at.token = googleAuthorize, googleToken
+	case typeApple:
+		p.issuers, source.uri = appleIssuers, appleKeys
+		at.authorize, at.token = appleAuthorize, appleToken
+		p.apple, err = newAppleClient(s)
+	case typeMicrosoft:
+		if p.tenants, err = newTenants(s); err != nil {
+			return err
 		}
-	}
-	return slices.Clone(s.Algs), nil
-}
-
-func absolute(raw string) bool {
-	u, err := url.Parse(raw)
-	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Hostname() != "" && u.User == nil
-}
-
-// checkStandin: keys from another machine in Google's name would let that machine sign in anybody.
-func checkStandin(base string) error {
-	u, err := url.Parse(base)
-	if err != nil || !absolute(base) {
-		return errors.New("standin is not a URL")
-	}
-	if addr, err := netip.ParseAddr(u.Hostname()); u.Hostname() != "localhost" && (err != nil || !addr.IsLoopback()) {
-		return errors.New("standin is not on loopback")
-	}
-	return nil
-}
-
-// Set is all configured providers.
-type Set struct {
-	byIssuer, byName map[string]*Provider
-}
-
-// NewSet indexes providers by issuer; two providers with one issuer, or one name, are an error.
-func NewSet(providers ...*Provider) (*Set, error) {
-	s := &Set{byIssuer: make(map[string]*Provider), byName: make(map[string]*Provider)}
-	for _, p := range providers {
-		if _, taken := s.byName[p.name]; taken {
-			return nil, fmt.Errorf("upstream providers: two have the name %s", p.name)
+		source.perKey = true
+		p.issuers, source.uri = []string{p.tenants.issuer()}, microsoftBase+s.Tenant+microsoftKeys
+		at.authorize, at.token = microsoftBase+s.Tenant+microsoftAuthorize, microsoftBase+s.Tenant+microsoftToken
+	case typeGitHub:
+		p.issuers, p.algs = []string{githubIssuer}, nil
+		at.authorize, at.token, at.userInfo, at.emails = githubAuthorize, githubToken, githubUser, githubEmails
+	case typeOIDC:
+		p.issuers, source.uri, source.discoverAt = []string{s.Issuer}, s.JWKSURI, s.Issuer
+		at.authorize, at.token, at.userInfo = s.AuthorizeURL, s.TokenURL, s.UserInfoURL
+		if at.authorize == "" || at.token == "" {
+			p.directory.discoverAt = s.Issuer
 		}
-		s.byName[p.name] = p
-		for _, iss := range p.issuers {
-			if other, taken := s.byIssuer[iss]; taken {
-				return nil, fmt.Errorf("upstream providers: %s and %s have the same issuer %s", other.name, p.name, iss)
-			}
-			s.byIssuer[iss] = p
-		}
+		p.algs, err = generic(s)
+	case typeOAuth2:
+		p.issuers, p.algs = []string{s.Issuer}, nil
+		at.authorize, at.token, at.userInfo = s.AuthorizeURL, s.TokenURL, s.UserInfoURL
+		p.members = newMembers(s)
+		err = plainOAuth(s)
+	default:
+		err = fmt.Errorf("type %q is not google, apple, microsoft, github, oidc or oauth2", s.Type)
 	}
-	return s, nil
+	return err
 }
 
-// ByIssuer returns the provider with this exact issuer spelling.
-func (s *Set) ByIssuer(iss string) (*Provider, bool) {
-	p, ok := s.byIssuer[iss]
-	return p, ok
-}
-
-// ByName returns the provider with this name.
-func (s *Set) ByName(name string) (*Provider, bool) {
-	p, ok := s.byName[name]
-	return p, ok
+// standin puts the stand-in's endpoints in the place of the provider's.
+func (p *Provider) standin(base string, source *keySource) {
+	if source.uri != "" || source.discoverAt != "" {
+		source.uri = base + "/jwks"
+	}
+	p.directory.discoverAt = ""
+	at := &p.directory.pinned
+	at.authorize, at.token = base+"/authorize", base+"/token"
+	switch p.kind {
+	case typeApple:
+		at.authorize, at.token = base+"/auth/authorize", base+"/auth/token"
+	case typeGitHub:
+		at.userInfo, at.emails = base+"/user", base+"/user/emails"
+	case typeOIDC, typeOAuth2:
+		at.userInfo = base + "/userinfo"
+	}
 }

@@ -1,11 +1,13 @@
-// Package upstream judges id_tokens of providers: one frozen, strict verifier per provider, its issuer spellings,
-// keys URL and algorithms pinned. Nothing in a token causes discovery or a fetch of a token-supplied address.
+// Package upstream judges what providers say of a person: one frozen, strict verifier of id_tokens per provider, its
+// issuer spellings, keys URL and algorithms pinned, and the trip of a browser to the provider and back, which ends at
+// the same verifier. Nothing in a token causes discovery or a fetch of a token-supplied address.
 package upstream
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/countersign/countersign/internal/fetch"
@@ -16,9 +18,9 @@ import (
 var (
 	// ErrToken is wrapped by Refusal.
 	ErrToken = errors.New("id_token refused")
-	// ErrUnavailable: the provider's keys cannot be had right now, or an unknown kid came while refetching is
+	// ErrUnavailable: the provider, or its keys, cannot be had right now, or an unknown kid came while refetching is
 	// throttled. It is no verdict about the token.
-	ErrUnavailable = errors.New("the provider's keys are not available right now")
+	ErrUnavailable = errors.New("the provider is not available right now")
 )
 
 // Throttled is an ErrUnavailable that ends on its own: after Wait the keys may be asked for again.
@@ -34,9 +36,11 @@ func (t *Throttled) Error() string {
 // Unwrap returns ErrUnavailable and the cause.
 func (t *Throttled) Unwrap() []error { return []error{ErrUnavailable, t.cause} }
 
-// Refusal is a verdict with a sentence the app's developer can act on. It wraps ErrToken, and what caused it.
+// Refusal is a verdict with a sentence: of Verify, one the app's developer can act on; of Redeem, one for the person in
+// front of a page. It wraps ErrToken, and what caused it.
 type Refusal struct {
 	Description string
+	Cancelled   bool // the person said no at the provider
 	cause       error
 }
 
@@ -58,24 +62,50 @@ func (r *Refusal) Unwrap() []error {
 // Provider verifies tokens of one provider. Safe for concurrent use.
 type Provider struct {
 	name    string
+	kind    string // Settings.Type
 	issuers []string
 	algs    []jose.Alg
-	keys    *keyCache
+	source  *keySource
+	keys    *keyCache // nil: it signs no id_tokens
 	fetch   *fetch.Client
 	now     func() time.Time
 	// namesPresenter: the tokens apps get from it always have an azp, so that a list of azp is a demand for one.
 	namesPresenter bool
 	apple          *appleClient // nil unless the provider is Apple and we were given its key
+	tenants        *tenants     // nil unless the provider is Microsoft
+
+	client    client // ours there
+	directory directory
+	members   members // oauth2 only
 }
 
 // Name returns the configured name.
 func (p *Provider) Name() string { return p.name }
 
-// Issuers returns the accepted spellings of iss; the first is canonical.
+// Type returns the configured type.
+func (p *Provider) Type() string { return p.kind }
+
+// Issuers returns the accepted spellings of iss; the first is canonical. Where Microsoft admits more than one tenant it is
+// the template {tenantid}, which no token carries: Canonical knows.
 func (p *Provider) Issuers() []string { return p.issuers }
 
+// Canonical returns the spelling of an issuer that identities are kept under; ok is false if it is not this provider's.
+func (p *Provider) Canonical(iss string) (canonical string, ok bool) {
+	if p.tenants != nil {
+		tid, ok := ofIssuer(iss)
+		return iss, ok && p.tenants.admit(tid)
+	}
+	return p.issuers[0], slices.Contains(p.issuers, iss)
+}
+
 // Run fetches keys ahead of their expiry until ctx ends.
-func (p *Provider) Run(ctx context.Context) { p.keys.run(ctx) }
+func (p *Provider) Run(ctx context.Context) {
+	if p.keys == nil {
+		<-ctx.Done()
+		return
+	}
+	p.keys.run(ctx)
+}
 
 // Expect is what the caller demands of a token.
 type Expect struct {
@@ -90,6 +120,8 @@ type Expect struct {
 	ProviderCode string // Apple's authorization code; c_hash must match if present
 	CodeMember   string // what the request calls ProviderCode, for the sentence of a refusal; empty: provider_code
 	Now          time.Time
+
+	exactNonce bool // the nonce itself, no hash of it
 }
 
 // Subject is what a verified token says.
@@ -100,14 +132,24 @@ type Subject struct {
 	Audience      string // the accepted audience it matched
 	Email         string
 	EmailVerified bool
-	Name          string
-	AuthTime      time.Time // zero if not sent
-	IssuedAt      time.Time
+	// ProvedEmail is the address in its comparable spelling, where this provider is its authority; empty otherwise.
+	// Accounts may be joined by nothing less.
+	ProvedEmail string
+	Name        string
+	GivenName   string
+	FamilyName  string
+	Picture     string    // an https URL
+	Locale      string    // BCP 47
+	AuthTime    time.Time // zero if not sent
+	IssuedAt    time.Time
 }
 
 // Verify checks the token (OIDC Core §3.1.3.7). Age over 10 min, iat over 60 s ahead, missing exp or sub, foreign
 // audience, wrong nonce are refusals.
 func (p *Provider) Verify(ctx context.Context, raw string, e Expect) (*Subject, error) {
+	if p.keys == nil {
+		return nil, refuse(nil, "The provider %s signs no id_tokens for people: sign in there with a browser.", p.name)
+	}
 	// 1. One of the algorithms this provider signs with, a key it publishes, a signature that holds.
 	t, err := p.open(ctx, raw)
 	if err != nil {
@@ -133,6 +175,7 @@ type token struct {
 	provider *Provider
 	claims   jose.Claims
 	alg      jose.Alg
+	kid      string
 }
 
 func (p *Provider) open(ctx context.Context, raw string) (*token, error) {
@@ -145,5 +188,5 @@ func (p *Provider) open(ctx context.Context, raw string) (*token, error) {
 	case err != nil:
 		return nil, err
 	}
-	return &token{provider: p, claims: claims, alg: h.Alg}, nil
+	return &token{provider: p, claims: claims, alg: h.Alg, kid: h.Kid}, nil
 }

@@ -31,7 +31,8 @@ func (v *watch) RoundTrip(r *http.Request) (*http.Response, error) {
 	if res.StatusCode == http.StatusInternalServerError {
 		v.t.Errorf("%s %s was answered 500", r.Method, r.URL.Path)
 	}
-	public := strings.HasPrefix(r.URL.Path, "/.well-known/") || r.URL.Path == "/jwks"
+	public := strings.HasPrefix(r.URL.Path, "/.well-known/") || r.URL.Path == "/jwks" ||
+		strings.HasPrefix(r.URL.Path, "/assets/") || strings.HasPrefix(r.URL.Path, "/logo/")
 	if !public && !strings.Contains(res.Header.Get("Cache-Control"), "no-store") {
 		v.t.Errorf("%s %s was answered %d with Cache-Control %q", r.Method, r.URL.Path, res.StatusCode, res.Header.Get("Cache-Control"))
 	}

@@ -50,7 +50,9 @@ const (
 	BoundClientID  = "com.example.bank" // native, dpop required, google
 	OtherClientID  = "com.example.other"
 	BrowserID      = "todo-spa"
-	WebID          = "todo-web" // confidential, client_secret_basic
+	WebID          = "todo-web" // confidential, client_secret_basic, third party
+	OwnID          = "todo-own" // the same, first party
+	TVID           = "todo-tv"  // device grant
 	PostID         = "todo-post"
 	ServiceID      = "nightly"
 	ResourceID     = "todo-api"
@@ -68,9 +70,11 @@ const (
 
 const providersYAML = `
 providers:
-  - {name: google, type: google, standin: %[1]q}
-  - {name: apple, type: apple, team_id: %[2]q, key_id: %[3]q, private_key_file: ./apple.p8, standin: %[4]q}
-  - {name: corp, type: oidc, issuer: %[5]q}
+  - {name: google, type: google, client_id: web.example, client_secret_file: ./provider.secret, standin: %[1]q}
+  - {name: apple, type: apple, client_id: com.example.web, team_id: %[2]q, key_id: %[3]q, private_key_file: ./apple.p8, standin: %[4]q}
+  - {name: corp, type: oidc, issuer: %[5]q, client_id: countersign, client_secret_file: ./provider.secret}
+  - {name: microsoft, type: microsoft, client_id: entra.example, client_secret_file: ./provider.secret, standin: %[6]q}
+  - {name: github, type: github, client_id: Iv1.example, client_secret_file: ./provider.secret, standin: %[7]q}
 resources:
   - {id: todo-api, audience: "https://api.example.com", scopes: [todos.read, todos.write], secret_file: ./resource.secret}
   - {id: mail-api, audience: "https://mail.example.com", scopes: [mail.read], secret_file: ./other.secret}
@@ -85,6 +89,9 @@ const clientsYAML = `clients:
       - {name: google, audiences: [web.example], azp: [ios.example, android.example]}
       - {name: apple, audiences: [com.example.todo]}
       - {name: corp, audiences: [mobile]}
+    redirect_uris: ["com.example.todo:/cb", "http://127.0.0.1/cb", "https://todo.example/app"]
+    email: true
+    passkeys: true
     resources: [todo-api, mail-api]
     scopes: [openid, profile, email, offline_access, todos.read, todos.write, mail.read, account.read, account.manage]
   - id: com.example.bank
@@ -101,13 +108,37 @@ const clientsYAML = `clients:
   - id: todo-spa
     type: browser
     origins: ["https://todo.example"]
-    providers: [{name: google, audiences: [web.example]}]
+    providers: [{name: google, audiences: [web.example]}, {name: corp}]
+    redirect_uris: ["https://todo.example/spa"]
     resources: [todo-api]
     scopes: [openid, offline_access, todos.read, account.read]
   - id: todo-web
     type: web
     secret_file: ./web.secret
-    providers: [{name: google, audiences: [web.example]}]
+    name: Todo for the web
+    providers: [{name: google, audiences: [web.example]}, {name: apple}, {name: corp}, {name: microsoft}, {name: github}]
+    email: true
+    passkeys: true
+    redirect_uris: ["https://todo.example/cb", "https://todo.example/cb?with=query"]
+    post_logout_redirect_uris: ["https://todo.example/bye"]
+    client_uri: https://todo.example
+    policy_uri: https://todo.example/privacy
+    tos_uri: https://todo.example/terms
+    resources: [todo-api]
+    scopes: [openid, profile, email, offline_access, todos.read]
+  - id: todo-own
+    type: web
+    secret_file: ./web.secret
+    first_party: true
+    providers: [{name: google}, {name: corp}]
+    redirect_uris: ["https://own.example/cb"]
+    resources: [todo-api]
+    scopes: [openid, profile, email, offline_access, todos.read]
+  - id: todo-tv
+    name: Todo on TV
+    type: native
+    device_grant: true
+    providers: [{name: google}, {name: corp}]
     resources: [todo-api]
     scopes: [openid, offline_access, todos.read]
   - id: todo-post
@@ -129,8 +160,9 @@ type World struct {
 	Log    *Log
 	Nodes  []*Node
 
-	Google, Apple, Corp *standin.Provider
-	Network             *standin.Network
+	Google, Apple, Corp, Microsoft, GitHub *standin.Provider
+	Mails                                  *standin.MailServer
+	Network                                *standin.Network
 
 	Database string
 	dir      string
@@ -211,7 +243,9 @@ func New(t testing.TB, e Engine, opts ...Option) *World {
 
 func (w *World) provide() {
 	w.T.Helper()
-	for kind, into := range map[standin.Kind]**standin.Provider{standin.Google: &w.Google, standin.Apple: &w.Apple, standin.OIDC: &w.Corp} {
+	for kind, into := range map[standin.Kind]**standin.Provider{
+		standin.Google: &w.Google, standin.Apple: &w.Apple, standin.OIDC: &w.Corp, standin.Microsoft: &w.Microsoft, standin.GitHub: &w.GitHub,
+	} {
 		p, err := standin.NewProvider(kind, standin.WithClock(w.Clock.Now))
 		if err != nil {
 			w.T.Fatal(err)
@@ -219,6 +253,11 @@ func (w *World) provide() {
 		w.T.Cleanup(p.Close)
 		*into = p
 	}
+	var err error
+	if w.Mails, err = standin.NewMailServer(); err != nil {
+		w.T.Fatal(err)
+	}
+	w.T.Cleanup(w.Mails.Close)
 	n, err := standin.NewNetwork()
 	if err != nil {
 		w.T.Fatal(err)
@@ -226,6 +265,28 @@ func (w *World) provide() {
 	w.T.Cleanup(n.Close)
 	w.Network = n
 }
+
+// register makes the server known to the providers as the client it is there.
+func (w *World) register() {
+	w.T.Helper()
+	for _, at := range []struct {
+		p        *standin.Provider
+		name, id string
+	}{
+		{w.Google, "google", GoogleWeb}, {w.Apple, "apple", "com.example.web"}, {w.Corp, "corp", "countersign"},
+		{w.Microsoft, "microsoft", "entra.example"}, {w.GitHub, "github", "Iv1.example"},
+	} {
+		a := standin.Application{ClientID: at.id, RedirectURIs: []string{w.Issuer + "/federation/" + at.name + "/callback"}}
+		if at.p != w.Apple {
+			a.Secret = providerSecret
+		}
+		if err := at.p.Register(a); err != nil {
+			w.T.Fatal(err)
+		}
+	}
+}
+
+const providerSecret = "provider-secret-0123456789abcdef01234567"
 
 // listen makes a listener at the address, or a fresh one.
 func (w *World) listen(addr string) net.Listener {
@@ -249,6 +310,7 @@ func (w *World) startNode(public, admin net.Listener) {
 	if w.Issuer == "" {
 		_, port, _ := net.SplitHostPort(public.Addr().String())
 		w.Issuer = "http://localhost:" + port
+		w.register()
 	}
 	c, err := config.Load(w.writeConfig(public.Addr().String(), admin.Addr().String()))
 	if err != nil {
@@ -276,12 +338,15 @@ func (w *World) writeConfig(public, admin string) string {
 	if w.options.maxConns > 0 {
 		text += fmt.Sprintf("database_max_connections: %d\n", w.options.maxConns)
 	}
+	text += fmt.Sprintf("mail: {host: 127.0.0.1, port: %d, tls: none, from: \"Todo <login@todo.example>\"}\n", w.Mails.Port())
 	text += w.options.yaml
-	text += fmt.Sprintf(providersYAML, w.Google.URL(), apple.TeamID, apple.KeyID, w.Apple.URL(), w.Corp.Issuer())
+	text += fmt.Sprintf(providersYAML, w.Google.URL(), apple.TeamID, apple.KeyID, w.Apple.URL(), w.Corp.Issuer(),
+		w.Microsoft.URL(), w.GitHub.URL())
 	text += clientsYAML + w.options.clients
 	files := map[string]string{
 		"countersign.yaml": text, "apple.p8": string(apple.PrivateKeyPEM), "web.secret": WebSecret, "post.secret": PostSecret,
 		"service.secret": ServiceSecret, "resource.secret": ResourceSecret, "other.secret": OtherSecret,
+		"provider.secret": providerSecret,
 	}
 	if _, err := os.Stat(filepath.Join(w.dir, "master.key")); err != nil {
 		files["master.key"] = app.MasterKeyLine() + "\n"

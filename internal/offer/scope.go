@@ -1,4 +1,4 @@
-package grant
+package offer
 
 import (
 	"slices"
@@ -6,45 +6,45 @@ import (
 	"github.com/countersign/countersign/internal/oauth"
 )
 
-// granted is the ceiling of a session; its first resource is the default audience.
-type granted struct {
-	scope     []string
-	resources []string
+// Granted is the ceiling of a session; its first resource is the default audience.
+type Granted struct {
+	Scope     []string
+	Resources []string
 }
 
-// signIn decides what a new session is granted.
-func (o offer) signIn(scopeParam string, resources []string) (granted, error) {
+// SignIn decides what a new session is granted.
+func (o Offer) SignIn(scopeParam string, resources []string) (Granted, error) {
 	scope, err := o.scopeOrDefault(scopeParam)
 	if err != nil {
-		return granted{}, err
+		return Granted{}, err
 	}
 	owners := o.owners(scope)
 	if len(resources) == 0 {
 		switch len(owners) {
 		case 0:
-			return granted{scope, []string{o.issuer}}, nil
+			return Granted{scope, []string{o.issuer}}, nil
 		case 1:
-			return granted{scope, owners}, nil
+			return Granted{scope, owners}, nil
 		}
-		return granted{}, oauth.E(oauth.InvalidTarget,
+		return Granted{}, oauth.E(oauth.InvalidTarget,
 			"The scopes belong to more than one resource. Name each with resource, which may be repeated; the first is where the access token goes.")
 	}
 	resources = distinct(resources)
 	for _, audience := range resources {
-		if !o.may(audience) {
-			return granted{}, errTarget
+		if !o.May(audience) {
+			return Granted{}, errTarget
 		}
 	}
 	for _, scope := range scope {
 		if owned(scope) && !slices.ContainsFunc(resources, func(audience string) bool { return o.owns(audience, scope) }) {
-			return granted{}, oauth.E(oauth.InvalidScope, "The scope "+scope+" belongs to a resource that was not named.")
+			return Granted{}, oauth.E(oauth.InvalidScope, "The scope "+scope+" belongs to a resource that was not named.")
 		}
 	}
-	return granted{scope, resources}, nil
+	return Granted{scope, resources}, nil
 }
 
-// narrow decides audience and scope of one access token within what a session was granted, at refresh.
-func (o offer) narrow(ceiling, resources []string, scopeParam string, named []string) (audience string, scope []string, err error) {
+// Narrow decides audience and scope of one access token within what a session was granted, at refresh.
+func (o Offer) Narrow(ceiling, resources []string, scopeParam string, named []string) (audience string, scope []string, err error) {
 	scope = ceiling
 	if scopeParam != "" {
 		if scope, err = parse(scopeParam); err != nil {
@@ -67,10 +67,10 @@ func (o offer) narrow(ceiling, resources []string, scopeParam string, named []st
 	if !slices.Contains(resources, audience) {
 		return "", nil, oauth.E(oauth.InvalidTarget, "This resource was not granted at sign-in.")
 	}
-	if !o.may(audience) {
+	if !o.May(audience) {
 		return "", nil, errTarget
 	}
-	carried := o.within(scope, audience)
+	carried := o.Within(scope, audience)
 	if scopeParam != "" && len(carried) == 0 {
 		// An answer without scope would mean all that was asked for (RFC 6749 §5.1).
 		return "", nil, oauth.E(oauth.InvalidScope, "None of these scopes belongs to the resource this access token is for.")
@@ -79,7 +79,7 @@ func (o offer) narrow(ceiling, resources []string, scopeParam string, named []st
 }
 
 // defaultAudience is the session's first resource, unless the scopes asked for all belong to another one of it.
-func (o offer) defaultAudience(resources []string, scopeParam string, scope []string) string {
+func (o Offer) defaultAudience(resources []string, scopeParam string, scope []string) string {
 	if scopeParam != "" {
 		if owners := o.owners(scope); len(owners) == 1 {
 			return owners[0]
@@ -88,8 +88,8 @@ func (o offer) defaultAudience(resources []string, scopeParam string, scope []st
 	return resources[0]
 }
 
-// service decides audience and scope of a client that asks for itself. Nothing about a person is on offer.
-func (o offer) service(scopeParam string, named []string) (audience string, scope []string, err error) {
+// Service decides audience and scope of a client that asks for itself. Nothing about a person is on offer.
+func (o Offer) Service(scopeParam string, named []string) (audience string, scope []string, err error) {
 	if scope, err = parse(scopeParam); err != nil {
 		return "", nil, err
 	}
@@ -112,7 +112,7 @@ func (o offer) service(scopeParam string, named []string) (audience string, scop
 	return audience, scope, nil
 }
 
-func (o offer) serviceAudience(scope, named []string) (string, error) {
+func (o Offer) serviceAudience(scope, named []string) (string, error) {
 	candidates := named
 	if len(named) == 0 {
 		candidates = o.owners(scope)
@@ -125,14 +125,14 @@ func (o offer) serviceAudience(scope, named []string) (string, error) {
 	if len(candidates) != 1 {
 		return "", oauth.E(oauth.InvalidTarget, "An access token has one audience. Name it with one resource.")
 	}
-	if candidates[0] == o.issuer || !o.may(candidates[0]) {
+	if candidates[0] == o.issuer || !o.May(candidates[0]) {
 		return "", errTarget
 	}
 	return candidates[0], nil
 }
 
 // scopeOrDefault parses a sign-in's scope. Omitted it is openid offline_access as far as the client may, never more.
-func (o offer) scopeOrDefault(param string) ([]string, error) {
+func (o Offer) scopeOrDefault(param string) ([]string, error) {
 	if param == "" {
 		return only([]string{oauth.ScopeOpenID, oauth.ScopeOfflineAccess}, o.allows), nil
 	}

@@ -1,4 +1,6 @@
-package grant
+// Package offer decides which scopes and which audience a client may have: at sign-in, on our pages, at refresh and when
+// a service asks for itself. It is pure: the catalog comes in, a decision or an *oauth.Error comes out.
+package offer
 
 import (
 	"slices"
@@ -7,20 +9,17 @@ import (
 	"github.com/countersign/countersign/internal/oauth"
 )
 
-// offer is what one client may have by the current catalog. Every scope of a resource has an owner: the audience that
+// Offer is what one client may have by the current catalog. Every scope of a resource has an owner: the audience that
 // lists it; account.* belong to the issuer, openid and its like to nobody and go with any audience.
-type offer struct {
+type Offer struct {
 	issuer    string
 	client    *domain.Client
 	resources []*domain.Resource // of this client, in its order
 }
 
-func (s *Service) offer(c *domain.Client) offer {
-	return newOffer(s.Catalog(), c, s.Issuer)
-}
-
-func newOffer(catalog *domain.Catalog, c *domain.Client, issuer string) offer {
-	o := offer{issuer: issuer, client: c, resources: make([]*domain.Resource, 0, len(c.Resources))}
+// Of is the offer of one client by the current catalog.
+func Of(catalog *domain.Catalog, c *domain.Client, issuer string) Offer {
+	o := Offer{issuer: issuer, client: c, resources: make([]*domain.Resource, 0, len(c.Resources))}
 	for _, id := range c.Resources {
 		for i := range catalog.Resources {
 			if catalog.Resources[i].ID == id {
@@ -31,25 +30,25 @@ func newOffer(catalog *domain.Catalog, c *domain.Client, issuer string) offer {
 	return o
 }
 
-// within is what of a scope a token for the audience carries, by what the client may have today.
-func (o offer) within(scope []string, audience string) []string {
+// Within is what of a scope a token for the audience carries, by what the client may have today.
+func (o Offer) Within(scope []string, audience string) []string {
 	return only(scope, func(s string) bool {
 		return o.allows(s) && (oauth.IdentityScope(s) || o.owns(audience, s))
 	})
 }
 
 // ownScopes is what the client may have of one resource.
-func (o offer) ownScopes(audience string) []string {
+func (o Offer) ownScopes(audience string) []string {
 	return only(o.client.Scopes, func(s string) bool { return owned(s) && o.owns(audience, s) })
 }
 
-// may tells whether the client may ask for tokens for this audience.
-func (o offer) may(audience string) bool {
+// May tells whether the client may ask for tokens for this audience.
+func (o Offer) May(audience string) bool {
 	return audience == o.issuer || o.resource(audience) != nil
 }
 
-// audiences lists all the client may ask tokens for.
-func (o offer) audiences() []string {
+// Audiences lists all the client may ask tokens for.
+func (o Offer) Audiences() []string {
 	list := []string{o.issuer}
 	for _, r := range o.resources {
 		list = append(list, r.Audience)
@@ -57,7 +56,7 @@ func (o offer) audiences() []string {
 	return list
 }
 
-func (o offer) resource(audience string) *domain.Resource {
+func (o Offer) resource(audience string) *domain.Resource {
 	for _, r := range o.resources {
 		if r.Audience == audience {
 			return r
@@ -67,7 +66,7 @@ func (o offer) resource(audience string) *domain.Resource {
 }
 
 // owns tells whether a scope belongs to this audience.
-func (o offer) owns(audience, scope string) bool {
+func (o Offer) owns(audience, scope string) bool {
 	if oauth.AccountScope(scope) {
 		return audience == o.issuer
 	}
@@ -76,7 +75,7 @@ func (o offer) owns(audience, scope string) bool {
 }
 
 // owners lists the audiences the scopes belong to, each once, in the order of the scopes.
-func (o offer) owners(scope []string) []string {
+func (o Offer) owners(scope []string) []string {
 	var owners []string
 	for _, s := range scope {
 		if owner, ok := o.owner(s); ok && !slices.Contains(owners, owner) {
@@ -86,7 +85,7 @@ func (o offer) owners(scope []string) []string {
 	return owners
 }
 
-func (o offer) owner(scope string) (audience string, ok bool) {
+func (o Offer) owner(scope string) (audience string, ok bool) {
 	if oauth.AccountScope(scope) {
 		return o.issuer, true
 	}
@@ -101,10 +100,10 @@ func (o offer) owner(scope string) (audience string, ok bool) {
 // owned tells whether a scope belongs to a resource at all.
 func owned(scope string) bool { return !oauth.IdentityScope(scope) }
 
-func (o offer) allows(scope string) bool { return slices.Contains(o.client.Scopes, scope) }
+func (o Offer) allows(scope string) bool { return slices.Contains(o.client.Scopes, scope) }
 
 // knows tells whether the client may ask for the scope and somebody honours it.
-func (o offer) knows(scope string) bool {
+func (o Offer) knows(scope string) bool {
 	_, hasOwner := o.owner(scope)
 	return o.allows(scope) && (hasOwner || !owned(scope))
 }

@@ -1,4 +1,4 @@
-package grant
+package offer
 
 import (
 	"slices"
@@ -22,8 +22,8 @@ var shop = domain.Catalog{Resources: []domain.Resource{
 	{ID: "photos", Audience: photos, Scopes: []string{"photos.read"}},
 }}
 
-func appOffer() offer {
-	return newOffer(&shop, &domain.Client{
+func appOffer() Offer {
+	return Of(&shop, &domain.Client{
 		ID: "app", Type: domain.ClientNative, Resources: []string{"todo", "notes"},
 		Scopes: strings.Fields("openid profile email offline_access todos.read todos.write notes.read shared account.read account.manage orphan"),
 	}, issuer)
@@ -70,14 +70,14 @@ func TestWhatASignInIsGranted(t *testing.T) {
 		{"too many scopes", strings.Repeat("openid ", 64) + "openid", nil, "", "", oauth.InvalidScope},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := appOffer().signIn(c.scope, c.resource)
+			got, err := appOffer().SignIn(c.scope, c.resource)
 			if c.err != "" {
 				if err == nil || oauth.AsError(err).Code != c.err {
 					t.Fatalf("%+v %v", got, err)
 				}
 				return
 			}
-			if err != nil || !is(got.scope, c.want) || !is(got.resources, c.audiences) {
+			if err != nil || !is(got.Scope, c.want) || !is(got.Resources, c.audiences) {
 				t.Errorf("%+v %v", got, err)
 			}
 		})
@@ -88,9 +88,9 @@ func TestNoScopeIsNeverMoreThanTheClientMay(t *testing.T) {
 	for may, want := range map[string]string{
 		"openid offline_access todos.read": "openid offline_access", "openid": "openid", "offline_access": "offline_access", "todos.read": "",
 	} {
-		o := newOffer(&shop, &domain.Client{Scopes: strings.Fields(may), Resources: []string{"todo"}}, issuer)
-		got, err := o.signIn("", nil)
-		if err != nil || !is(got.scope, want) || !is(got.resources, issuer) {
+		o := Of(&shop, &domain.Client{Scopes: strings.Fields(may), Resources: []string{"todo"}}, issuer)
+		got, err := o.SignIn("", nil)
+		if err != nil || !is(got.Scope, want) || !is(got.Resources, issuer) {
 			t.Errorf("%q: %+v %v", may, got, err)
 		}
 	}
@@ -99,8 +99,8 @@ func TestNoScopeIsNeverMoreThanTheClientMay(t *testing.T) {
 // KL03: whoever sends a token as scope does not find it in our log.
 func TestALongScopeIsNotRepeated(t *testing.T) {
 	token := "cs_rt_" + strings.Repeat("x", 82)
-	_, atSignIn := appOffer().signIn(token, nil)
-	_, _, atRefresh := appOffer().narrow([]string{"openid"}, []string{todo}, token, nil)
+	_, atSignIn := appOffer().SignIn(token, nil)
+	_, _, atRefresh := appOffer().Narrow([]string{"openid"}, []string{todo}, token, nil)
 	for _, err := range []error{atSignIn, atRefresh} {
 		if err == nil || oauth.AsError(err).Code != oauth.InvalidScope || strings.Contains(err.Error(), token) {
 			t.Errorf("%v", err)
@@ -140,7 +140,7 @@ func TestWhatARefreshMayNarrow(t *testing.T) { // RT13
 		{"so is a resource", "openid photos.read", []string{photos}, "", nil, "", "", oauth.InvalidTarget},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			audience, scope, err := appOffer().narrow(strings.Fields(c.granted), c.resources, c.scope, c.resource)
+			audience, scope, err := appOffer().Narrow(strings.Fields(c.granted), c.resources, c.scope, c.resource)
 			if c.err != "" {
 				if err == nil || oauth.AsError(err).Code != c.err {
 					t.Fatalf("%q %q %v", audience, scope, err)
@@ -187,7 +187,7 @@ func TestWhatAServiceGetsForItself(t *testing.T) {
 		{"a client without resources", none, "", nil, "", "", oauth.InvalidTarget},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			audience, scope, err := newOffer(&shop, c.client, issuer).service(c.scope, c.resource)
+			audience, scope, err := Of(&shop, c.client, issuer).Service(c.scope, c.resource)
 			if c.err != "" {
 				if err == nil || oauth.AsError(err).Code != c.err {
 					t.Fatalf("%q %q %v", audience, scope, err)
@@ -212,7 +212,7 @@ func FuzzNarrow(f *testing.F) {
 		if resource != "" {
 			named = []string{resource}
 		}
-		audience, got, err := appOffer().narrow(ceiling, resources, scope, named)
+		audience, got, err := appOffer().Narrow(ceiling, resources, scope, named)
 		if err != nil {
 			return
 		}

@@ -1,0 +1,204 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/event"
+	"github.com/countersign/countersign/internal/httpd"
+	"github.com/countersign/countersign/internal/oauth"
+)
+
+// Authorize begins a trip (RFC 6749 §4.1.1). Where nothing is left to ask, the code goes back at once and the whole trip
+// is one row written once.
+func (s *Service) Authorize(ctx context.Context, f httpd.Form, v Visitor) (*Outcome, error) {
+	// 1. Who asks, and where does the answer go? Errors stay here.
+	client, request, err := s.addressee(ctx, f)
+	if err != nil {
+		return &Outcome{Problem: &Problem{Err: err}}, nil
+	}
+	event.Add(ctx, "client", client.ID)
+	now := s.DB.Now()
+	t := &trip{now: now, client: client, visitor: v, flow: domain.Flow{
+		ID: domain.NewID[domain.FlowID](), Kind: domain.FlowAuthorize, State: domain.FlowOpen, Request: request,
+		CreatedAt: now, ExpiresAt: now.Add(TripTTL),
+	}}
+	// 2. What is asked for? Errors go to the client.
+	if err := s.complete(ctx, client, &t.flow.Request, f); err != nil {
+		return t.respondError(err), nil
+	}
+	// 3. Is there anything to ask the person?
+	if err := s.standing(ctx, t); err != nil {
+		return nil, err
+	}
+	next := t.next()
+	if next == wantsNothing {
+		return s.grant(ctx, t)
+	}
+	if slices.Contains(t.flow.Request.Prompt, oauth.PromptNone) {
+		return t.respondError(silent(next)), nil
+	}
+	// 4. The trip is stored and goes on on our pages.
+	return s.begin(ctx, t)
+}
+
+// begin stores a trip that was not stored yet.
+func (s *Service) begin(ctx context.Context, t *trip) (*Outcome, error) {
+	if t.visitor.Secret == "" {
+		t.visitor.Secret = newSecret()
+		t.out.NewVisitor = t.visitor.Secret
+	}
+	t.flow.Visitor = hashed(t.visitor.Secret)
+	if s.offersPasskeys(t) {
+		if err := s.freshChallenge(t); err != nil { // now, so that showing the page writes nothing
+			return nil, err
+		}
+	}
+	var err error
+	if t.flow.Progress, err = s.sealed(t.flow.ID, t.p); err != nil {
+		return nil, err
+	}
+	if err := s.DB.StartFlow(ctx, t.flow); err != nil {
+		return nil, oauth.Unavailable(fmt.Errorf("store the flow: %w", err))
+	}
+	return t.again(), nil
+}
+
+// silent is what prompt=none gets where the person would have to be asked (OIDC Core §3.1.2.6).
+func silent(n next) *oauth.Error {
+	switch n {
+	case wantsConsent, wantsChoice: // to be asked as whom would be to be asked whether (RFC 8252 §8.6)
+		return oauth.E(oauth.ConsentRequired, "The person has to agree first: repeat the request without prompt=none.")
+	case wantsStronger:
+		return oauth.E(oauth.InteractionRequired, "The person has to sign in in a stronger way first: repeat the request without prompt=none.")
+	}
+	return oauth.E(oauth.LoginRequired, "The person has to sign in first: repeat the request without prompt=none.")
+}
+
+// View is how a trip is to be shown.
+type View struct {
+	Notice  Notice
+	Another bool // the ways to sign in, although somebody is signed in
+}
+
+// Show is where a trip is now: what the person is to do next.
+func (s *Service) Show(ctx context.Context, id domain.FlowID, v Visitor, as View) (*Outcome, error) {
+	t, elsewhere, err := s.load(ctx, id, v)
+	if err != nil || elsewhere != nil {
+		return elsewhere, err
+	}
+	t.notice = as.Notice
+	switch {
+	case t.p.Email != nil:
+		return t.emailCode(), nil
+	case as.Another:
+		return s.login(ctx, t)
+	}
+	return s.proceed(ctx, t)
+}
+
+const codePrefix = "cs_ac_"
+
+// grant ends the trip well: the code goes to the client, or the device may fetch its tokens. The row of the code is the
+// row of the trip.
+func (s *Service) grant(ctx context.Context, t *trip) (*Outcome, error) {
+	if offer, err := s.offerPasskey(ctx, t); offer != nil || err != nil {
+		return offer, err
+	}
+	f := &t.flow
+	f.State, f.Progress = domain.FlowGranted, nil
+	f.AccountID, f.IdentityID, f.BrowserID = t.browser.AccountID, t.browser.IdentityID, t.browser.ID
+	f.AuthTime, f.AMR = t.browser.AuthTime, t.browser.AMR
+	if f.Scope == nil {
+		f.Scope = f.Request.Scope
+	}
+	code := ""
+	if f.Kind == domain.FlowAuthorize {
+		code = codePrefix + newSecret()
+		f.CodeHash, f.ExpiresAt = hashed(code), t.now.Add(CodeTTL)
+	}
+	f.UserCode = "" // another device may have it from now on
+	took, err := s.store(ctx, t)
+	switch {
+	case err != nil:
+		return nil, err
+	case !took:
+		return t.again(), nil
+	case f.Kind == domain.FlowDevice:
+		out := t.out
+		out.Device = &DeviceDone{Shown: t.shown(), Allowed: true}
+		return &out, nil
+	}
+	if err := s.SignIn.Seen(ctx, t.now, &t.browser.Browser); err != nil {
+		return nil, err
+	}
+	return t.respond(Param{"code", code}), nil
+}
+
+// store writes a granted trip, in one statement where it was never stored before.
+func (s *Service) store(ctx context.Context, t *trip) (took bool, err error) {
+	e := audit(ctx, t.now, t.client.ID)
+	e.Actor, e.AccountID = "account "+t.browser.AccountID.String(), t.browser.AccountID
+	if t.flow.Version == 0 && t.flow.Visitor == [32]byte{} {
+		err = s.DB.StartFlow(ctx, t.flow)
+		took = err == nil
+	} else {
+		took, err = s.DB.GrantFlow(ctx, t.flow, t.agreement(), e)
+	}
+	if err != nil {
+		return false, oauth.Unavailable(fmt.Errorf("store the code: %w", err))
+	}
+	return took, nil
+}
+
+// agreement is what the person has agreed to in this trip; nil where they were not asked. A device's is not remembered:
+// every device is asked about.
+func (t *trip) agreement() *domain.Consent {
+	if !t.p.Agreed || t.flow.Kind == domain.FlowDevice {
+		return nil
+	}
+	return &domain.Consent{
+		AccountID: t.browser.AccountID, ClientID: t.client.ID, Scope: t.flow.Scope, Resources: t.flow.Request.Resources,
+		GrantedAt: t.now,
+	}
+}
+
+// refuse ends the trip: the client hears why.
+func (s *Service) refuse(ctx context.Context, t *trip, why *oauth.Error) (*Outcome, error) {
+	t.flow.State, t.flow.Progress = domain.FlowRefused, nil
+	took, err := s.DB.StepFlow(ctx, t.flow)
+	switch {
+	case err != nil:
+		return nil, oauth.Unavailable(err)
+	case !took:
+		return t.again(), nil
+	case t.flow.Kind == domain.FlowDevice:
+		out := t.out
+		out.Device = &DeviceDone{Shown: t.shown()}
+		return &out, nil
+	}
+	return t.respondError(why), nil
+}
+
+// respond answers the client; every answer names us, so that nobody else's is taken for ours (RFC 9207 §2).
+func (t *trip) respond(params ...Param) *Outcome {
+	r, out := &t.flow.Request, t.out
+	if r.State != "" {
+		params = append(params, Param{"state", r.State})
+	}
+	out.Response = &Response{RedirectURI: r.RedirectURI, FormPost: r.ResponseMode == oauth.ResponseFormPost, Params: params}
+	return &out
+}
+
+func (t *trip) respondError(err error) *Outcome {
+	e := oauth.AsError(err)
+	params := []Param{{"error", string(e.Code)}}
+	if e.Description != "" {
+		params = append(params, Param{"error_description", e.Description})
+	}
+	out := t.respond(params...)
+	out.Response.Cause = err
+	return out
+}

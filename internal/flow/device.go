@@ -1,0 +1,176 @@
+package flow
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math/big"
+	"strings"
+	"time"
+
+	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/event"
+	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/offer"
+	"github.com/countersign/countersign/internal/store"
+)
+
+// The user code of RFC 8628 §6.1: eight of twenty consonants, so that it spells no word and nobody mistakes a zero for
+// an O. That is 34 bits, which the limits on guessing make enough.
+const (
+	userCodeLetters = "BCDFGHJKLMNPQRSTVWXZ"
+	userCodeLen     = 8
+	pollEvery       = 5 * time.Second
+	devicePrefix    = "cs_dc_"
+	userCodesPer    = 20 // guesses an hour from one address (ATTACKS DV01)
+)
+
+// DevicePath is where a person types the code.
+const DevicePath = "/device"
+
+// DeviceAnswer is RFC 8628 §3.2.
+type DeviceAnswer struct {
+	DeviceCode      string `json:"device_code"`
+	UserCode        string `json:"user_code"`
+	VerificationURI string `json:"verification_uri"`
+	Complete        string `json:"verification_uri_complete"`
+	ExpiresIn       int64  `json:"expires_in"`
+	Interval        int64  `json:"interval"`
+}
+
+// DeviceRequest is what a device asks for; its client is authenticated.
+type DeviceRequest struct {
+	Client   *domain.Client
+	Scope    string
+	Resource []string
+}
+
+// StartDevice begins a device's trip (RFC 8628 §3.1).
+func (s *Service) StartDevice(ctx context.Context, r DeviceRequest) (*DeviceAnswer, error) {
+	if !r.Client.DeviceGrant {
+		return nil, oauth.E(oauth.UnauthorizedClient, "This client may not use the device grant: device_grant is not set for it.")
+	}
+	granted, err := offer.Of(s.Catalog(), r.Client, s.Issuer).SignIn(r.Scope, r.Resource)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.SignIn.Live(ctx, r.Client); err != nil {
+		return nil, err
+	}
+	now, code := s.DB.Now(), devicePrefix+newSecret()
+	const tries = 5 // of two user codes that are one there is a chance of 1 in a million with 25,000 waiting
+	for range tries {
+		userCode := newUserCode()
+		err = s.DB.StartFlow(ctx, domain.Flow{
+			ID: domain.NewID[domain.FlowID](), Kind: domain.FlowDevice, State: domain.FlowOpen,
+			Request:   domain.AuthRequest{ClientID: r.Client.ID, Scope: granted.Scope, Resources: granted.Resources},
+			CreatedAt: now, ExpiresAt: now.Add(DeviceTTL), CodeHash: hashed(code), UserCode: userCode, Interval: pollEvery,
+		})
+		switch {
+		case err == nil:
+			return s.deviceAnswer(code, userCode), nil
+		case !errors.Is(err, store.ErrTaken):
+			return nil, oauth.Unavailable(err)
+		}
+	}
+	return nil, oauth.Unavailable(fmt.Errorf("start a device's flow: %w", err))
+}
+
+func (s *Service) deviceAnswer(code, userCode string) *DeviceAnswer {
+	spoken := SpokenUserCode(userCode)
+	return &DeviceAnswer{
+		DeviceCode: code, UserCode: spoken, VerificationURI: s.Issuer + DevicePath,
+		Complete: s.Issuer + DevicePath + "?user_code=" + spoken, ExpiresIn: int64(DeviceTTL.Seconds()), Interval: int64(pollEvery.Seconds()),
+	}
+}
+
+func newUserCode() string {
+	var b strings.Builder
+	for range userCodeLen {
+		n, _ := rand.Int(rand.Reader, big.NewInt(int64(len(userCodeLetters)))) // never fails since Go 1.24
+		b.WriteByte(userCodeLetters[n.Int64()])
+	}
+	return b.String()
+}
+
+// SpokenUserCode is a code as people read it: WDJB-MJHT.
+func SpokenUserCode(code string) string {
+	if len(code) != userCodeLen {
+		return code
+	}
+	return code[:userCodeLen/2] + "-" + code[userCodeLen/2:]
+}
+
+// readUserCode takes what a person typed: any case, any spaces and dashes.
+func readUserCode(typed string) (string, bool) {
+	code := strings.Map(func(r rune) rune {
+		if r == ' ' || r == '-' {
+			return -1
+		}
+		return r
+	}, strings.ToUpper(typed))
+	return code, len(code) == userCodeLen && strings.Trim(code, userCodeLetters) == ""
+}
+
+// EnterUserCode takes a code a person typed, or opened from the device's link and confirmed. The trip is this browser's
+// from now on. Wrong codes are counted for the address before they are looked up (ATTACKS DV01).
+func (s *Service) EnterUserCode(ctx context.Context, typed string, v Visitor) (*Outcome, error) {
+	now := s.DB.Now()
+	unknown := &Outcome{Problem: &Problem{Shown: Shown{Notice: NoticeUserCode}}}
+	code, ok := readUserCode(typed)
+	if !ok {
+		return unknown, nil
+	}
+	key, most := tallyKey("user_code", v.IP), int64(orDefault(s.GuessesPerHour, userCodesPer))
+	guesses, err := s.DB.Tallied(ctx, key, now)
+	if err != nil {
+		return nil, oauth.Unavailable(err)
+	}
+	if most >= 0 && guesses >= most {
+		e := oauth.E(oauth.TooManyRequests, "Too many codes that are not known came from here. Try again in an hour.")
+		e.RetryAfter = time.Hour
+		return nil, e
+	}
+	flow, err := s.DB.FlowByUserCode(ctx, code)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, oauth.Unavailable(err)
+	}
+	if err != nil || flow.Expired(now) || flow.State != domain.FlowOpen || s.Clients.Named(flow.Request.ClientID) == nil {
+		event.Add(ctx, "device", "unknown user code")
+		if _, err := s.DB.Tally(ctx, key, now, time.Hour); err != nil {
+			return nil, oauth.Unavailable(err)
+		}
+		return unknown, nil
+	}
+	return s.claim(ctx, s.trip(*flow, v))
+}
+
+// claim binds a device's trip to the browser in which its code was typed. A second browser finds it taken, unless it is
+// the same one again.
+func (s *Service) claim(ctx context.Context, t *trip) (*Outcome, error) {
+	if t.flow.Visitor != [32]byte{} && t.flow.Visitor != hashed(t.visitor.Secret) {
+		return foreign(), nil
+	}
+	if t.flow.Visitor != [32]byte{} {
+		return t.again(), nil
+	}
+	if t.visitor.Secret == "" {
+		t.visitor.Secret = newSecret()
+		t.out.NewVisitor = t.visitor.Secret
+	}
+	t.flow.Visitor = hashed(t.visitor.Secret)
+	if s.offersPasskeys(t) {
+		if err := s.freshChallenge(t); err != nil {
+			return nil, err
+		}
+	}
+	took, err := s.step(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if !took {
+		return foreign(), nil
+	}
+	return t.again(), nil
+}

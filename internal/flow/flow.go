@@ -1,0 +1,188 @@
+// Package flow is the browser trip as a state machine over a stored domain.Flow: what a client asked for, who signs in
+// and how, what they agree to, and the code that comes of it; and the same trip for a device without a browser. It
+// decides what the browser is to be shown next and says so in an Outcome. It knows no HTML and no cookies' names, and it
+// mints no token.
+package flow
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"time"
+
+	"github.com/countersign/countersign/internal/clientauth"
+	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/event"
+	"github.com/countersign/countersign/internal/keyring"
+	"github.com/countersign/countersign/internal/mail"
+	"github.com/countersign/countersign/internal/passkey"
+	"github.com/countersign/countersign/internal/signin"
+	"github.com/countersign/countersign/internal/store"
+	"github.com/countersign/countersign/internal/token"
+	"github.com/countersign/countersign/internal/upstream"
+)
+
+// Service does it. Its fields are set by app.
+type Service struct {
+	Issuer    string
+	DB        *store.DB
+	Keys      *keyring.Ring
+	Catalog   func() *domain.Catalog
+	Clients   *clientauth.Service
+	SignIn    *signin.Service
+	Tokens    *token.Service
+	Providers *upstream.Set
+	Passkeys  *passkey.Verifier // nil: no client has them
+	Mail      *mail.Sender      // nil: no client signs in by e-mail
+	Letters   Letters           // what mails say
+
+	MailsPerHour   int // to one address; zero: 3
+	GuessesPerHour int // of user codes, from one address; zero: 20
+}
+
+// Letters writes the mail that carries a code, in the best of the languages. It is the pages' business.
+type Letters func(code string, app string, locales []string, acceptLanguage string) mail.Message
+
+// How long things live (ATTACKS, Parameters).
+const (
+	TripTTL   = 30 * time.Minute
+	CodeTTL   = time.Minute
+	DeviceTTL = 10 * time.Minute
+)
+
+// Visitor is the browser as its cookies introduce it. Neither says anything until it was held against a row.
+type Visitor struct {
+	Secret         string // binds flows to the browser that began them; empty: it is new here
+	SignOn         string // of single sign-on; empty: nobody is signed in
+	IP             string // for limits
+	AcceptLanguage string // for mails
+}
+
+// Outcome says what comes next: exactly one of the pointers and Go is set. The new cookies go with any.
+type Outcome struct {
+	Go       string    // where the browser goes: a path of ours, or a provider
+	Response *Response // back to the client
+
+	Login     *Login
+	EmailCode *EmailCode
+	Continue  *Continue
+	Consent   *Consent
+	Offer     *PasskeyOffer
+	Device    *DeviceDone
+	Problem   *Problem
+
+	NewVisitor string // the secret of a browser that was new
+	NewSignOn  string // the cookie of single sign-on, changed at every sign-in (ATTACKS SE01)
+	SignedOut  bool   // it is to be taken away
+}
+
+// Response is what a client is told through the browser (RFC 6749 §4.1.2).
+type Response struct {
+	RedirectURI string
+	FormPost    bool
+	Params      []Param // without iss, which every answer carries
+	Cause       error   // of an error, for the request's event
+}
+
+// Param is one parameter of a Response.
+type Param struct{ Name, Value string }
+
+// Shown is what every page is about.
+type Shown struct {
+	Flow    domain.FlowID
+	Client  *domain.Client
+	Locales []string
+	Targets []string // where a form of the page may lead beside us
+	Notice  Notice
+}
+
+// Notice is the key of a sentence to be shown above a page; empty: none.
+type Notice string
+
+// The notices.
+const (
+	NoticeFailed      Notice = "notice.provider_failed"    // at the provider, or what it sent does not hold
+	NoticeCancelled   Notice = "notice.provider_cancelled" // the person turned round at the provider
+	NoticeUnproven    Notice = "notice.provider_unproven"
+	NoticeWrongPerson Notice = "notice.other_account"
+	NoticeDisabled    Notice = "notice.account_disabled"
+	NoticeEmail       Notice = "notice.email_invalid"
+	NoticeMail        Notice = "notice.mail_failed"
+	NoticeMailLimit   Notice = "notice.too_many"
+	NoticeCode        Notice = "notice.code_wrong"
+	NoticeCodeOver    Notice = "notice.code_expired"
+	NoticeGuessed     Notice = "notice.code_limit"
+	NoticePasskey     Notice = "notice.passkey_unknown"
+	NoticeUserCode    Notice = "notice.user_code_wrong"
+)
+
+// Login is the page of the ways to sign in.
+type Login struct {
+	Shown
+	Providers      []string // names, in the client's order
+	Email          bool
+	Hint           string // an address to begin with
+	Passkeys       bool
+	PasskeyOptions []byte // for navigator.credentials.get
+	Again          bool   // somebody is signed in and is to prove it anew
+	As             string // they may go on as this account instead
+}
+
+// EmailCode is the page where the code from a mail is typed.
+type EmailCode struct {
+	Shown
+	Email string
+}
+
+// Continue is the page that asks whether to go on as whoever is signed in.
+type Continue struct {
+	Shown
+	Account string // a name or address they know themselves by
+}
+
+// Consent is the page that asks whether the client may have what it asked for.
+type Consent struct {
+	Shown
+	Account   string
+	Scope     []string
+	Resources []string
+	Device    bool   // for a device: the person compares the code
+	UserCode  string // as the device shows it
+}
+
+// PasskeyOffer is the page that offers to make a passkey after another way of signing in.
+type PasskeyOffer struct {
+	Shown
+	Options []byte
+}
+
+// DeviceDone ends a device's trip.
+type DeviceDone struct {
+	Shown
+	Allowed bool
+}
+
+// Problem is a page that says what is wrong and offers the next sensible step.
+type Problem struct {
+	Shown   // Client may be nil
+	Err     error
+	Key     string // of the sentence people are shown; empty: that of Err's code
+	Status  int    // zero: of Err
+	Restart string // a path that begins the same trip anew; empty: there is none
+}
+
+// newSecret is 256 random bits as text: of cookies and codes.
+func newSecret() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func hashed(secret string) [32]byte { return sha256.Sum256([]byte(secret)) }
+
+// audit starts a row of the trail with what the request is known by.
+func audit(ctx context.Context, now time.Time, clientID string) domain.Event {
+	e := event.From(ctx)
+	return domain.Event{At: now, ClientID: clientID, RequestID: e.ID, IP: e.IP, Actor: "system"}
+}

@@ -1,0 +1,77 @@
+package flow
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/oauth"
+)
+
+// over tells what to do with a trip that is at its end: a reload, the back button or a second tab never meets a wall, but
+// the next sensible step (the same trip anew, as the client asked for it).
+func (s *Service) over(t *trip) *Outcome {
+	var err *oauth.Error
+	key := "error.flow_done"
+	switch {
+	case t.flow.State == domain.FlowRefused && t.flow.Kind == domain.FlowDevice:
+		return &Outcome{Device: &DeviceDone{Shown: t.shown()}}
+	case t.flow.State == domain.FlowRefused:
+		err = oauth.E(oauth.AccessDenied, "This sign-in was cancelled.")
+		key = ""
+	case t.flow.State == domain.FlowGranted, t.flow.State == domain.FlowRedeemed:
+		if t.flow.Kind == domain.FlowDevice {
+			return &Outcome{Device: &DeviceDone{Shown: t.shown(), Allowed: true}}
+		}
+		err = oauth.E(oauth.InvalidRequest, "This sign-in is already finished.")
+	case t.flow.Expired(t.now):
+		err = oauth.E(oauth.InvalidRequest, "This sign-in took too long and has expired.")
+		key = "error.flow_expired"
+	default:
+		return nil
+	}
+	p := &Problem{Shown: t.shown(), Err: err, Key: key}
+	if t.flow.Kind == domain.FlowAuthorize {
+		p.Restart = restartPath(t.flow.Request)
+	}
+	return &Outcome{Problem: p}
+}
+
+// restartPath asks for the same once more.
+func restartPath(r domain.AuthRequest) string {
+	q := url.Values{"response_type": {oauth.ResponseCode}, "client_id": {r.ClientID}, "redirect_uri": {r.RedirectURI}}
+	for name, value := range map[string]string{
+		"state": r.State, "nonce": r.Nonce, "code_challenge": r.Challenge, "scope": oauth.JoinScope(r.Scope),
+		"prompt": strings.Join(r.Prompt, " "), "acr_values": strings.Join(r.ACR, " "), "login_hint": r.LoginHint,
+		"ui_locales": strings.Join(r.Locales, " "), "dpop_jkt": r.DPoPJKT, "claims": r.ClaimsText,
+	} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if r.Challenge != "" {
+		q.Set("code_challenge_method", oauth.MethodS256)
+	}
+	if r.ResponseMode == oauth.ResponseFormPost {
+		q.Set("response_mode", oauth.ResponseFormPost)
+	}
+	if r.MaxAge != nil {
+		q.Set("max_age", strconv.FormatInt(*r.MaxAge, 10))
+	}
+	q["resource"] = r.Resources
+	return "/authorize?" + q.Encode()
+}
+
+// lost answers for a trip nobody knows any more.
+func lost() *Outcome {
+	return &Outcome{Problem: &Problem{Key: "error.flow_expired", Err: oauth.E(oauth.InvalidRequest,
+		"This sign-in is no longer known here. Go back to the app and start again.")}}
+}
+
+// foreign answers a browser that did not begin the trip. Nothing changes (ATTACKS AZ38).
+func foreign() *Outcome {
+	return &Outcome{Problem: &Problem{Status: http.StatusBadRequest, Key: "error.cookies", Err: oauth.E(oauth.InvalidRequest,
+		"This sign-in was begun in another browser, or this browser refuses cookies. Go back to the app and start again.")}}
+}

@@ -1,0 +1,262 @@
+package flow
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/httpd"
+	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/offer"
+)
+
+const (
+	maxOpaque  = 2 << 10 // bytes of state and of nonce (ATTACKS AZ20)
+	maxClaims  = 4 << 10
+	maxHint    = 320 // an address, RFC 3696 erratum 1690
+	maxLocales = 8
+)
+
+// addressee reads who asks and where the answer goes. Until both hold, nothing is sent anywhere: every error of it stays
+// on a page of ours (RFC 6749 §4.1.2.1).
+func (s *Service) addressee(ctx context.Context, f httpd.Form) (*domain.Client, domain.AuthRequest, error) {
+	r := domain.AuthRequest{ClientID: f.Get("client_id"), RedirectURI: f.Get("redirect_uri"), State: f.Get("state")}
+	for _, name := range []string{"client_id", "redirect_uri"} {
+		if f.Twice(name) {
+			return nil, r, oauth.E(oauth.InvalidRequest, "The parameter "+name+" came twice.")
+		}
+	}
+	if r.ClientID == "" {
+		return nil, r, oauth.E(oauth.InvalidRequest, "The app did not say which client it is: client_id is missing.")
+	}
+	client := s.Clients.Named(r.ClientID)
+	if client == nil {
+		return nil, r, oauth.E(oauth.InvalidRequest, "This app is not known here: there is no client with this client_id.")
+	}
+	state, err := s.DB.ClientState(ctx, client.ID)
+	switch {
+	case err != nil:
+		return nil, r, oauth.Unavailable(err)
+	case state != domain.ClientLive:
+		return nil, r, oauth.E(oauth.UnauthorizedClient, "This app cannot sign anybody in at the moment: its client is disabled.").Because(fmt.Errorf("client is %v", state))
+	case r.RedirectURI == "":
+		return nil, r, oauth.E(oauth.InvalidRequest, "The app did not say where to return to: redirect_uri is missing.")
+	case !oauth.MatchRedirect(client.RedirectURIs, r.RedirectURI, client.Type == domain.ClientNative):
+		return nil, r, oauth.E(oauth.InvalidRequest, "redirect_uri is not one that is registered for this client. It must be the same, letter for letter.")
+	case len(r.State) > maxOpaque || len(f.Get("nonce")) > maxOpaque:
+		r.State = ""
+		return nil, r, oauth.E(oauth.InvalidRequest, "state or nonce is longer than 2048 bytes.")
+	}
+	r.ResponseMode = oauth.ResponseQuery
+	if f.Get("response_mode") == oauth.ResponseFormPost {
+		r.ResponseMode = oauth.ResponseFormPost
+	}
+	return client, r, nil
+}
+
+// complete reads everything else. Its errors go back to the client.
+func (s *Service) complete(ctx context.Context, c *domain.Client, r *domain.AuthRequest, f httpd.Form) error {
+	for _, step := range []func(context.Context, *domain.Client, *domain.AuthRequest, httpd.Form) error{
+		s.readShape, s.readPKCE, s.readGrant, s.readPrompt, s.readPerson, s.readClaims,
+	} {
+		if err := step(ctx, c, r, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readShape refuses what would make the request another one than it seems.
+func (s *Service) readShape(_ context.Context, _ *domain.Client, r *domain.AuthRequest, f httpd.Form) error {
+	if name := f.Repeated("resource"); name != "" {
+		if name == "state" {
+			r.State = "" // which of the two would be theirs?
+		}
+		return oauth.E(oauth.InvalidRequest, "A parameter came twice; only resource may.")
+	}
+	switch mode := f.Get("response_mode"); mode {
+	case "", oauth.ResponseQuery, oauth.ResponseFormPost:
+	default:
+		return oauth.E(oauth.InvalidRequest, "response_mode can be query or form_post.")
+	}
+	switch {
+	case f.Get("request") != "":
+		return oauth.E(oauth.RequestNotSupported, "Signed requests are not supported: send the parameters themselves.")
+	case f.Get("request_uri") != "":
+		return oauth.E(oauth.RequestURINotSupported, "request_uri is not supported: send the parameters themselves.")
+	case f.Get("registration") != "":
+		return oauth.E(oauth.RegistrationNotSupported, "registration is not supported: clients are declared by the operator.")
+	case f.Get("response_type") == "":
+		return oauth.E(oauth.InvalidRequest, "response_type is missing: it is code.")
+	case f.Get("response_type") != oauth.ResponseCode:
+		return oauth.E(oauth.UnsupportedResponseType, "response_type can only be code: tokens are not sent through a browser.")
+	}
+	return nil
+}
+
+func (s *Service) readPKCE(_ context.Context, c *domain.Client, r *domain.AuthRequest, f httpd.Form) error {
+	challenge, method := f.Get("code_challenge"), f.Get("code_challenge_method")
+	switch {
+	case challenge == "" && method == "" && c.WithoutPKCE && c.Confidential():
+		return nil
+	case challenge == "":
+		return oauth.E(oauth.InvalidRequest, "code_challenge is missing: this client must use PKCE (RFC 7636) with S256.")
+	case method != oauth.MethodS256:
+		return oauth.E(oauth.InvalidRequest, "code_challenge_method must be S256. Left out it would mean plain, which protects nothing.")
+	case !oauth.ValidChallenge(challenge):
+		return oauth.E(oauth.InvalidRequest, "code_challenge must be the base64url SHA-256 of the verifier: 43 characters without padding.")
+	}
+	r.Challenge = challenge
+	return nil
+}
+
+func (s *Service) readGrant(_ context.Context, c *domain.Client, r *domain.AuthRequest, f httpd.Form) error {
+	granted, err := offer.Of(s.Catalog(), c, s.Issuer).SignIn(f.Get("scope"), f.All("resource"))
+	if err != nil {
+		return err
+	}
+	r.Scope, r.Resources = granted.Scope, granted.Resources
+	r.Nonce = f.Get("nonce")
+	if jkt := f.Get("dpop_jkt"); jkt != "" {
+		if !validThumbprint(jkt) {
+			return oauth.E(oauth.InvalidRequest, "dpop_jkt must be the RFC 7638 SHA-256 thumbprint of the DPoP key: 43 base64url characters.")
+		}
+		r.DPoPJKT = jkt
+	}
+	return nil
+}
+
+func (s *Service) readPrompt(_ context.Context, _ *domain.Client, r *domain.AuthRequest, f httpd.Form) error {
+	r.Prompt = strings.Fields(f.Get("prompt"))
+	for _, p := range r.Prompt {
+		if !slices.Contains([]string{oauth.PromptNone, oauth.PromptLogin, oauth.PromptConsent, oauth.PromptSelect}, p) {
+			return oauth.E(oauth.InvalidRequest, "prompt can hold none, login, consent and select_account.")
+		}
+	}
+	if len(r.Prompt) > 1 && slices.Contains(r.Prompt, oauth.PromptNone) {
+		return oauth.E(oauth.InvalidRequest, "prompt=none stands alone.")
+	}
+	if text := f.Get("max_age"); text != "" {
+		seconds, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || seconds < 0 || strings.HasPrefix(text, "+") {
+			return oauth.E(oauth.InvalidRequest, "max_age must be a number of seconds, zero or more.")
+		}
+		r.MaxAge = &seconds
+	}
+	return nil
+}
+
+// readPerson reads what the client knows about who is to sign in, and how.
+func (s *Service) readPerson(ctx context.Context, _ *domain.Client, r *domain.AuthRequest, f httpd.Form) error {
+	r.ACR = knownACR(strings.Fields(f.Get("acr_values")))
+	if hint := f.Get("login_hint"); len(hint) <= maxHint {
+		r.LoginHint = hint
+	}
+	r.Locales = readLocales(f)
+	raw := f.Get("id_token_hint")
+	if raw == "" {
+		return nil
+	}
+	hint, err := s.Tokens.Hint(ctx, raw)
+	if err != nil {
+		return err
+	}
+	if hint == nil {
+		return oauth.E(oauth.InvalidRequest, "id_token_hint is no ID token of this server.")
+	}
+	r.HintedSubject = hint.Subject
+	return nil
+}
+
+// knownACR leaves out values we never give: acr_values is a wish (OIDC Core §3.1.2.1), and what nobody can reach is none.
+func knownACR(values []string) []string {
+	return slices.DeleteFunc(values, func(v string) bool { return v != domain.ACRSingle && v != domain.ACRPhish })
+}
+
+// claimWish is what a client may say about one claim (OIDC Core §5.5.1).
+type claimWish struct {
+	Essential bool              `json:"essential"`
+	Value     json.RawMessage   `json:"value"`
+	Values    []json.RawMessage `json:"values"`
+}
+
+// readClaims reads the claims parameter (OIDC Core §5.5). Claims we do not know are ignored.
+func (s *Service) readClaims(_ context.Context, _ *domain.Client, r *domain.AuthRequest, f httpd.Form) error {
+	text := f.Get("claims")
+	if text == "" {
+		return nil
+	}
+	bad := oauth.E(oauth.InvalidRequest, "claims must be the JSON object of OpenID Connect Core section 5.5, of at most 4096 bytes.")
+	if len(text) > maxClaims {
+		return bad
+	}
+	var wishes struct {
+		IDToken  map[string]*claimWish `json:"id_token"`
+		UserInfo map[string]*claimWish `json:"userinfo"`
+	}
+	if err := json.Unmarshal([]byte(text), &wishes); err != nil {
+		return bad.Because(err)
+	}
+	r.ClaimsText = text
+	r.Claims = domain.Claims{IDToken: claimNames(wishes.IDToken), UserInfo: claimNames(wishes.UserInfo)}
+	for _, list := range []map[string]*claimWish{wishes.IDToken, wishes.UserInfo} {
+		if sub := list["sub"]; sub != nil && sub.Value != nil {
+			var want string
+			if err := json.Unmarshal(sub.Value, &want); err != nil || (r.HintedSubject != "" && r.HintedSubject != want) {
+				return bad.Because(err)
+			}
+			r.HintedSubject = want
+		}
+	}
+	return readACRWish(wishes.IDToken["acr"], r)
+}
+
+// readACRWish: an essential acr with values is a demand, and one that nobody can meet is refused at once.
+func readACRWish(wish *claimWish, r *domain.AuthRequest) error {
+	if wish == nil {
+		return nil
+	}
+	var values []string
+	for _, raw := range append(slices.Clone(wish.Values), wish.Value) {
+		var v string
+		if raw != nil && json.Unmarshal(raw, &v) == nil {
+			values = append(values, v)
+		}
+	}
+	known := knownACR(slices.Clone(values))
+	if wish.Essential && len(values) > 0 && len(known) == 0 {
+		return oauth.E(oauth.UnmetAuthentication, "No way of signing in here has one of the acr values that were asked for.")
+	}
+	if len(known) > 0 {
+		r.ACR, r.EssentialACR = known, wish.Essential
+	}
+	return nil
+}
+
+// claimNames lists the names in order, so that the same request is the same row.
+func claimNames(wishes map[string]*claimWish) []string {
+	names := make([]string, 0, len(wishes))
+	for name := range wishes {
+		if len(name) <= 64 && !strings.ContainsAny(name, " \t\n") {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names[:min(len(names), 32)]
+}
+
+// validThumbprint tells whether s can be an RFC 7638 SHA-256 thumbprint.
+func validThumbprint(s string) bool {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	return err == nil && len(raw) == 32 && len(s) == 43
+}
+
+func readLocales(f httpd.Form) []string {
+	list := strings.Fields(f.Get("ui_locales"))
+	return list[:min(len(list), maxLocales)]
+}

@@ -1,0 +1,66 @@
+package pages
+
+// What the golden files show: every page with all it can have, and with as little as it can.
+
+var shop = ClientView{
+	Name: "Bluebird Books", LogoURL: "/clients/bluebird/logo", HomeURL: "https://bluebird.example/",
+	PolicyURL: "https://bluebird.example/privacy", TermsURL: "https://bluebird.example/terms",
+}
+
+var full = Common{
+	Lang: "en", Client: shop, FlowID: "fl_0123456789abcdef",
+	FormTargets: []string{"https://bluebird.example", "com.example.bluebird:"}, Notice: "notice.too_many",
+}
+
+var bare = Common{Lang: "en"}
+
+type sample struct {
+	name string
+	page Page
+}
+
+func samples() []sample {
+	quiet := full
+	quiet.Notice = ""
+	return []sample{
+		{"login", Login{Common: full, Providers: everyProvider, Email: true, EmailValue: "ada@example.com", Passkeys: true, PasskeyOptions: `{"publicKey":{"challenge":"AAAA"}}`}},
+		{"login_again", Login{Common: quiet, Providers: everyProvider[:1], Email: true, Reauth: true}},
+		{"login_signed_in", Login{Common: quiet, Providers: everyProvider[:2], Email: true, SignedInAs: "ada@example.com"}},
+		{"login_bare", Login{Common: bare, Providers: everyProvider[4:]}},
+		{"email_code", EmailCode{Common: quiet, Email: "ada@example.com", ResendIn: 30, CodeLength: 6, Error: "notice.code_wrong"}},
+		{"email_code_bare", EmailCode{Common: bare, Email: "ada@example.com"}},
+		{"continue", Continue{Common: quiet, Account: "ada@example.com"}},
+		{"consent", Consent{Common: quiet, Account: "ada@example.com", Scopes: everyScope, Resources: []string{"https://api.bluebird.example"}}},
+		{"consent_device", Consent{Common: quiet, Account: "ada@example.com", Scopes: everyScope[:2], Device: true, UserCode: "WDJB-MJHT"}},
+		{"device_code", DeviceCode{Common: full, UserCode: "WDJB-MJHT", Error: "notice.user_code_wrong"}},
+		{"device_code_bare", DeviceCode{Common: bare}},
+		{"device_allowed", DeviceDone{Common: quiet, Allowed: true}},
+		{"device_denied", DeviceDone{Common: bare}},
+		{"error", Error{Common: quiet, Code: "access_denied", Detail: "The app sent a redirect_uri that is not registered.", RequestID: "R3QU3ST", RestartURL: "/authorize/again", BackURL: "com.example.bluebird:/callback?error=access_denied"}},
+		{"error_bare", Error{Common: bare, Code: "server_error"}},
+		{"logout_confirm", LogoutConfirm{Common: quiet, Account: "ada@example.com", Clients: []string{"Bluebird Books", "Harbour Mail"}}},
+		{"logout_confirm_bare", LogoutConfirm{Common: bare}},
+		{"logout_done", LogoutDone{Common: quiet, ReturnURL: "https://bluebird.example/bye"}},
+		{"logout_kept", LogoutDone{Common: quiet, Kept: true}},
+		{"logout_done_bare", LogoutDone{Common: bare}},
+		{"form_post", FormPost{Common: quiet, Action: "https://bluebird.example/cb", Fields: []Field{{"code", "cs_ac_1"}, {"state", "xyz"}, {"iss", "https://login.example"}}}},
+		{"onward", Onward{Common: quiet, To: "https://bluebird.example/cb?code=cs_ac_1&state=xyz"}},
+		{"passkey_offer", PasskeyOffer{Common: quiet, Options: `{"publicKey":{"challenge":"AAAA"}}`}},
+	}
+}
+
+var everyProvider = []ProviderButton{
+	{Name: "google", Label: "Google", Type: "google"},
+	{Name: "apple", Label: "Apple", Type: "apple"},
+	{Name: "microsoft", Label: "Microsoft", Type: "microsoft"},
+	{Name: "github", Label: "GitHub", Type: "github"},
+	{Name: "harbour", Label: "Harbour ID", Type: "oidc", URL: "/federation/harbour/start"},
+}
+
+var everyScope = []ScopeLine{
+	{Name: "openid", Required: true, Checked: true},
+	{Name: "email", Checked: true},
+	{Name: "offline_access"},
+	{Name: "books:read", Checked: true},
+	{Name: "books:write", Text: "Change your shelves"},
+}

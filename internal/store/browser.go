@@ -1,0 +1,156 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/countersign/countersign/internal/domain"
+)
+
+const browserColumns = `b.id, b.secret_hash, b.account_id, b.identity_id, b.auth_time, b.amr, b.created_at, b.seen_at,
+	b.expires_at, b.ends_at, b.ended_at`
+
+func browserFields(b *domain.Browser) []any {
+	return []any{fixed{b.ID[:]}, fixed{b.SecretHash[:]}, fixed{b.AccountID[:]}, fixed{b.IdentityID[:]}, when{&b.AuthTime},
+		words{&b.AMR}, when{&b.CreatedAt}, when{&b.SeenAt}, when{&b.ExpiresAt}, when{&b.EndsAt}, when{&b.EndedAt}}
+}
+
+// Browser reads a browser with its liveness. ErrNotFound.
+func (db *DB) Browser(ctx context.Context, id domain.BrowserID) (*domain.BrowserView, error) {
+	v, err := readBrowser(ctx, db.reader, id)
+	if err != nil {
+		return nil, fmt.Errorf("read browser: %w", err)
+	}
+	return &v, nil
+}
+
+func readBrowser(ctx context.Context, q queryer, id domain.BrowserID) (v domain.BrowserView, err error) {
+	err = one(ctx, q, "SELECT "+browserColumns+`, a.state FROM browsers b JOIN accounts a ON a.id = b.account_id
+		WHERE b.id = $1`, []any{id[:]}, append(browserFields(&v.Browser), &v.AccountState)...)
+	return v, err
+}
+
+// TouchBrowser notes a visit and extends the idleness of a browser that is signed in. A later visit is never taken back.
+func (db *DB) TouchBrowser(ctx context.Context, id domain.BrowserID, seenAt, expiresAt time.Time) error {
+	_, err := write(ctx, db, single, func(ctx context.Context, q queryer) (int64, error) {
+		return change(ctx, q, "UPDATE browsers SET seen_at = $2, expires_at = $3 WHERE id = $1 AND ended_at = 0 AND seen_at < $2",
+			id[:], micros(seenAt), micros(expiresAt))
+	})
+	if err != nil {
+		return fmt.Errorf("touch browser: %w", err)
+	}
+	return nil
+}
+
+// BrowserEnding signs a browser out.
+type BrowserEnding struct {
+	ID     domain.BrowserID
+	Now    time.Time
+	Reason domain.EndReason // of the sessions that hang on it
+	Event  domain.Event
+}
+
+// EndBrowser signs a browser out and ends every live session that was started in it, in one transaction. It returns how
+// many sessions it ended; a second call ends none, and so does one for a browser that is not there. A code redeemed
+// meanwhile holds the browser's row: its session is seen, or it is refused.
+func (db *DB) EndBrowser(ctx context.Context, b BrowserEnding) (sessions int, err error) {
+	b.Event.At = b.Now
+	sessions, err = write(ctx, db, alone, func(ctx context.Context, q queryer) (int, error) {
+		err := db.endBrowserRow(ctx, q, b.ID, domain.AccountID{}, b.Event)
+		if err != nil {
+			return 0, err
+		}
+		var acc domain.AccountID
+		err = one(ctx, q, "SELECT account_id FROM browsers WHERE id = $1", []any{b.ID[:]}, fixed{acc[:]})
+		if errors.Is(err, ErrNotFound) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		return db.endSteps(ctx, q, ending{ // the account is there for its index
+			where: "account_id = $3 AND browser_id = $4", args: []any{acc[:], b.ID[:]}, reason: b.Reason, event: b.Event,
+		})
+	})
+	if err != nil {
+		return 0, fmt.Errorf("end browser: %w", err)
+	}
+	return sessions, nil
+}
+
+// endBrowserRow ends a browser that was not ended before, unless it is of the account (zero: of anybody), with its row
+// of the trail.
+func (db *DB) endBrowserRow(ctx context.Context, q queryer, id domain.BrowserID, spared domain.AccountID, e domain.Event) error {
+	row := db.of(e, "browser.sign_out")
+	err := one(ctx, q, "UPDATE browsers SET ended_at = $2 WHERE id = $1 AND ended_at = 0 AND account_id <> $3 RETURNING account_id",
+		[]any{id[:], micros(row.At), spared[:]}, fixed{row.AccountID[:]})
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	row.Reason = id.String()
+	return audit(ctx, q, row)
+}
+
+// endBrowsers signs out the browsers of an account that were signed in by the identity (zero: by any), but the one of the
+// spared session, with a row of the trail for each. It comes before the sessions are ended: a code redeemed meanwhile
+// holds its browser's row.
+func (db *DB) endBrowsers(ctx context.Context, q queryer, acc domain.AccountID, by domain.IdentityID, spared domain.SessionID, e domain.Event) error {
+	row := db.of(e, "browser.sign_out")
+	row.AccountID, row.SessionID = acc, domain.SessionID{}
+	query, args := `UPDATE browsers SET ended_at = $1 WHERE account_id = $2 AND ended_at = 0
+		AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.id = $3 AND s.browser_id = browsers.id)`, []any{micros(row.At), acc[:], spared[:]}
+	if !by.IsZero() {
+		query, args = query+" AND identity_id = $4", append(args, by[:])
+	}
+	list, err := all(ctx, q, func(row scanner) (id domain.BrowserID, err error) {
+		err = row.Scan(fixed{id[:]})
+		return id, err
+	}, query+" RETURNING id", args...)
+	if err != nil {
+		return err
+	}
+	for _, id := range list {
+		row.Reason = id.String()
+		if err := audit(ctx, q, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putBrowser signs the browser in to the account. The row of the same account's browser that is still signed in is
+// taken over, so that the sessions that hang on it stay with it; anybody else's is ended, while its sessions, each a
+// grant of its own to an app, live on.
+func (db *DB) putBrowser(ctx context.Context, q queryer, s *BrowserSignIn, who owner) (domain.Browser, error) {
+	b := s.Browser
+	b.AccountID, b.IdentityID = who.account, who.identity
+	if !s.Replaces.IsZero() {
+		err := one(ctx, q, `UPDATE browsers SET secret_hash = $3, identity_id = $4, auth_time = $5, amr = $6, seen_at = $7,
+			expires_at = $8, ends_at = $9
+			WHERE id = $1 AND account_id = $2 AND ended_at = 0 AND expires_at > $10 AND ends_at > $10 RETURNING created_at`,
+			[]any{s.Replaces[:], b.AccountID[:], b.SecretHash[:], b.IdentityID[:], micros(b.AuthTime), joined(b.AMR),
+				micros(b.SeenAt), micros(b.ExpiresAt), micros(b.EndsAt), micros(s.Now)}, when{&b.CreatedAt})
+		if err == nil {
+			b.ID = s.Replaces
+			return b, nil
+		}
+		if !errors.Is(err, ErrNotFound) {
+			return b, err
+		}
+		e := s.Event
+		e.At = s.Now
+		if err := db.endBrowserRow(ctx, q, s.Replaces, b.AccountID, e); err != nil {
+			return b, err
+		}
+	}
+	_, err := change(ctx, q, `INSERT INTO browsers (id, secret_hash, account_id, identity_id, auth_time, amr, created_at,
+		seen_at, expires_at, ends_at, ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0)`,
+		b.ID[:], b.SecretHash[:], b.AccountID[:], b.IdentityID[:], micros(b.AuthTime), joined(b.AMR), micros(b.CreatedAt),
+		micros(b.SeenAt), micros(b.ExpiresAt), micros(b.EndsAt))
+	return b, err
+}

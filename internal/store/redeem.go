@@ -1,0 +1,134 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/countersign/countersign/internal/domain"
+)
+
+// Redemption is a code, or an agreed device, to become a session.
+type Redemption struct {
+	Now          time.Time
+	FlowID       domain.FlowID
+	Session      domain.Session // its client must be the flow's; account, identity, browser and device are filled in by the store
+	NewDevice    domain.Device  // zero ID: none
+	NeedsConsent bool           // the person must still agree to the session's scope and resources
+	Event        domain.Event
+}
+
+// RedeemVerdict says what became of a redemption.
+type RedeemVerdict int
+
+// The verdicts.
+const (
+	Redeemed            RedeemVerdict = iota + 1
+	NotGranted                        // spent before, refused, expired, another client's, or not there; nothing changed
+	RedeemClientUnknown               // nobody declares the client; nothing changed
+	// Of these the flow is refused for good, and there is no session.
+	RedeemAccountNotLive
+	RedeemClientNotLive // the client is disabled
+	RedeemSignedOut     // the browser was signed out meanwhile
+	RedeemNoConsent     // what the person agreed to was withdrawn, or is less than the session wants
+)
+
+// RedeemResult is the outcome.
+type RedeemResult struct {
+	Verdict RedeemVerdict
+	Session domain.Session
+}
+
+// RedeemFlow spends a code and starts its session in one transaction: of any number of calls one succeeds, and a code
+// that is spent has its session (I2).
+func (db *DB) RedeemFlow(ctx context.Context, r Redemption) (result RedeemResult, err error) {
+	result, err = write(ctx, db, shared, func(ctx context.Context, q queryer) (RedeemResult, error) {
+		return db.redeemSteps(ctx, q, r)
+	})
+	if err != nil {
+		return RedeemResult{}, fmt.Errorf("redeem flow: %w", err)
+	}
+	return result, nil
+}
+
+func (db *DB) redeemSteps(ctx context.Context, q queryer, r Redemption) (RedeemResult, error) {
+	// 1. May the client be used?
+	client, err := readClientState(ctx, q, r.Session.ClientID)
+	if err != nil {
+		return RedeemResult{}, err
+	}
+	if client == domain.ClientUndeclared {
+		return RedeemResult{Verdict: RedeemClientUnknown}, nil
+	}
+	// 2. The code is spent: from here on its row is ours.
+	f, err := spendFlow(ctx, q, &r)
+	if errors.Is(err, ErrNotFound) {
+		return RedeemResult{Verdict: NotGranted}, nil
+	}
+	if err != nil {
+		return RedeemResult{}, err
+	}
+	r.Session.AccountID, r.Session.IdentityID = f.AccountID, f.IdentityID
+	if f.Kind == domain.FlowAuthorize { // a device has nothing to do with the browser its owner agreed in
+		r.Session.BrowserID = f.BrowserID
+	}
+	// 3. Does all it hangs on still hold?
+	verdict, err := db.judgeRedemption(ctx, q, &r, client)
+	if err != nil {
+		return RedeemResult{}, err
+	}
+	if verdict != Redeemed {
+		_, err := change(ctx, q, "UPDATE flows SET state = 5, session_id = NULL WHERE id = $1", r.FlowID[:])
+		return RedeemResult{Verdict: verdict}, err
+	}
+	// 4. Its session.
+	started, err := db.startSession(ctx, q, SignIn{Now: r.Now, NewDevice: r.NewDevice, Session: r.Session, Event: r.Event}, false)
+	return RedeemResult{Redeemed, started.Session}, err
+}
+
+// spendFlow is the one statement that decides who redeems. ErrNotFound if it was not this call.
+func spendFlow(ctx context.Context, q queryer, r *Redemption) (f domain.Flow, err error) {
+	err = one(ctx, q, `UPDATE flows SET state = 4, session_id = $2, redeemed_at = $3, version = version + 1
+		WHERE id = $1 AND state = 3 AND expires_at > $3 AND client_id = $4
+		RETURNING kind, account_id, identity_id, browser_id`,
+		[]any{r.FlowID[:], r.Session.ID[:], micros(r.Now), r.Session.ClientID},
+		&f.Kind, fixed{f.AccountID[:]}, fixed{f.IdentityID[:]}, fixed{f.BrowserID[:]})
+	return f, err
+}
+
+// judgeRedemption reads what may have changed since the person agreed. The rows of browser and consent are held, so that
+// whoever ends them either is seen here or finds the session.
+func (db *DB) judgeRedemption(ctx context.Context, q queryer, r *Redemption, client domain.ClientState) (RedeemVerdict, error) {
+	s := &r.Session
+	if client != domain.ClientLive {
+		return RedeemClientNotLive, nil
+	}
+	live, err := exists(ctx, q, "SELECT 1 FROM accounts WHERE id = $1 AND state = 1", s.AccountID[:])
+	if err != nil || !live {
+		return RedeemAccountNotLive, err
+	}
+	if !s.BrowserID.IsZero() {
+		var ended time.Time
+		err := one(ctx, q, "SELECT ended_at FROM browsers WHERE id = $1"+db.locking(" FOR SHARE"), []any{s.BrowserID[:]}, when{&ended})
+		if errors.Is(err, ErrNotFound) || (err == nil && !ended.IsZero()) {
+			return RedeemSignedOut, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	if !r.NeedsConsent {
+		return Redeemed, nil
+	}
+	agreed, err := readConsent(ctx, q, s.AccountID, s.ClientID, db.locking(" FOR SHARE"))
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return RedeemNoConsent, nil
+	case err != nil:
+		return 0, err
+	case !agreed.Covers(s.Scope, s.Resources):
+		return RedeemNoConsent, nil
+	}
+	return Redeemed, nil
+}

@@ -1,0 +1,178 @@
+package trip
+
+import (
+	"context"
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/countersign/countersign/standin"
+	"github.com/countersign/countersign/test/harness"
+)
+
+const ownRedirect = "https://own.example/cb"
+
+// own is a trip of the first-party client: nobody is asked for consent.
+func own(more ...string) *harness.Trip {
+	return harness.NewTrip(harness.OwnID, ownRedirect, "openid offline_access todos.read", more...)
+}
+
+// tokens redeems a trip's code.
+func tokens(t *testing.T, w *harness.World, trip *harness.Trip, code string) harness.Answer {
+	t.Helper()
+	a := w.Post("/token", trip.Redeem(code), harness.Basic(trip.Client, harness.WebSecret))
+	if a.Status != 200 {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	return a
+}
+
+// subject is whose tokens these are.
+func subject(t *testing.T, w *harness.World, a harness.Answer) string {
+	t.Helper()
+	r := w.Request("GET", "/userinfo", "")
+	r.Header.Set("Authorization", "Bearer "+a.String("access_token"))
+	info := w.Do(r)
+	if info.Status != 200 {
+		t.Fatalf("userinfo: %d %s", info.Status, info.Body)
+	}
+	return info.String("sub")
+}
+
+func TestEveryProviderByRedirectSignsInToItsOwnAccountAgainAndAgain(t *testing.T) {
+	harness.Engines(t, func(t *testing.T, e harness.Engine) {
+		w := harness.New(t, e)
+		for name, p := range map[string]*standin.Provider{
+			"google": w.Google, "apple": w.Apple, "corp": w.Corp, "microsoft": w.Microsoft, "github": w.GitHub,
+		} {
+			var first string
+			for range 2 {
+				trip := harness.NewTrip(harness.WebID, webRedirect, "openid")
+				b := w.Browser().Open(trip.Path()).SignInWith(p, name, "alice")
+				if b.Has("consent-form") {
+					b.Submit("consent-allow", "action", "allow")
+				}
+				if b.Has("passkey-skip") {
+					b.Submit("passkey-skip", "action", "skip")
+				}
+				sub := subject(t, w, tokens(t, w, trip, trip.Code(b)))
+				if first == "" {
+					first = sub
+				}
+				if sub != first {
+					t.Errorf("%s: the second time it is %s, not %s", name, sub, first)
+				}
+			}
+		}
+	})
+}
+
+func TestWhoSignedInNativelyIsTheSameAccountInTheBrowser(t *testing.T) {
+	harness.Engines(t, func(t *testing.T, e harness.Engine) {
+		w := harness.New(t, e)
+		alice := w.Google.PersonNamed("alice")
+		account, err := w.SignedIn("phone", alice.Subject).Account(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		trip := own()
+		b := w.Browser().Open(trip.Path()).SignInWith(w.Google, "google", "alice")
+		if got := subject(t, w, tokens(t, w, trip, trip.Code(b))); got != account.ID {
+			t.Errorf("%s in the browser, %s on the phone", got, account.ID)
+		}
+	})
+}
+
+var sixDigits = regexp.MustCompile(`\b\d{6}\b`)
+
+func TestACodeByMailSignsIn(t *testing.T) {
+	harness.Engines(t, func(t *testing.T, e harness.Engine) {
+		w := harness.New(t, e)
+		trip := harness.NewTrip(harness.WebID, webRedirect, "openid")
+		b := w.Browser().Open(trip.Path()).Submit("login-submit", "action", "email", "email", "Bob@EXAMPLE.com")
+		b.Want("code")
+		m, err := w.Mails.WaitFor(context.Background(), "Bob@example.com")
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Submit("code-submit", "code", sixDigits.FindString(m.Text()))
+		b.Want("consent-form").Submit("consent-allow", "action", "allow").Submit("passkey-skip", "action", "skip")
+		tokens(t, w, trip, trip.Code(b))
+	})
+}
+
+func TestASecondTripOfASignedInBrowserAsksNothing(t *testing.T) {
+	harness.Engines(t, func(t *testing.T, e harness.Engine) {
+		w := harness.New(t, e)
+		b := w.Browser()
+		first := own()
+		b.Open(first.Path()).SignInWith(w.Corp, "corp", "alice")
+		one := subject(t, w, tokens(t, w, first, first.Code(b)))
+		for _, more := range [][]string{nil, {"prompt", "none"}, {"max_age", "300"}} {
+			next := own(more...)
+			b.Open(next.Path())
+			if two := subject(t, w, tokens(t, w, next, next.Code(b))); two != one {
+				t.Errorf("%v: %s, then %s", more, one, two)
+			}
+		}
+		again := own("prompt", "login")
+		b.Open(again.Path()).Want("login-form").SignInWith(w.Corp, "corp", "alice")
+		if two := subject(t, w, tokens(t, w, again, again.Code(b))); two != one {
+			t.Errorf("%s, then %s", one, two)
+		}
+	})
+}
+
+func TestADeviceGetsItsTokensOncePersonAgreed(t *testing.T) {
+	harness.Engines(t, func(t *testing.T, e harness.Engine) {
+		w := harness.New(t, e)
+		began := w.Post("/device_authorization", map[string][]string{"client_id": {harness.TVID}, "scope": {"openid offline_access todos.read"}})
+		if began.Status != 200 {
+			t.Fatalf("%d %s", began.Status, began.Body)
+		}
+		poll := func() harness.Answer {
+			return w.Post("/token", map[string][]string{
+				"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "client_id": {harness.TVID},
+				"device_code": {began.String("device_code")},
+			})
+		}
+		if a := poll(); a.Status != 400 || a.Error() != "authorization_pending" {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		if a := poll(); a.Status != 400 || a.Error() != "slow_down" {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		b := w.Browser().Open(began.String("verification_uri_complete"))
+		b.Submit("device-submit").SignInWith(w.Google, "google", "alice")
+		b.Want("consent-form").Submit("consent-allow", "action", "allow")
+		w.Clock.Step(11 * time.Second)
+		a := poll()
+		if a.Status != 200 || a.String("refresh_token") == "" {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+	})
+}
+
+func TestALogoutByTheClientEndsWhatItsTokensWereGoodFor(t *testing.T) {
+	harness.Engines(t, func(t *testing.T, e harness.Engine) {
+		w := harness.New(t, e)
+		b := w.Browser()
+		trip := harness.NewTrip(harness.WebID, webRedirect, "openid offline_access todos.read")
+		b.Open(trip.Path()).SignInWith(w.Google, "google", "alice").Submit("consent-allow", "action", "allow").Submit("passkey-skip", "action", "skip")
+		got := tokens(t, w, trip, trip.Code(b))
+		b.Open("/logout?post_logout_redirect_uri=https://todo.example/bye&state=x&id_token_hint=" + got.String("id_token"))
+		if b.Left == nil || b.Left.String() != "https://todo.example/bye?state=x" {
+			t.Fatalf("left for %v: %s", b.Left, b.Page)
+		}
+		if w.Active(got.String("access_token")) {
+			t.Error("the access token is still active")
+		}
+		if a := w.Refresh(harness.WebID, got.String("refresh_token"), harness.Basic(harness.WebID, harness.WebSecret)); a.Error() != "invalid_grant" {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+		silent := harness.NewTrip(harness.WebID, webRedirect, "openid", "prompt", "none")
+		if q := silent.Response(b.Open(silent.Path())); q.Get("error") != "login_required" {
+			t.Errorf("%v", q)
+		}
+	})
+}
