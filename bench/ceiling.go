@@ -31,6 +31,8 @@ type ceiling struct {
 	key  *ecdsa.PrivateKey
 	idp  *rsa.PublicKey // signs the id_tokens of the sign-in run
 	row  *sql.Stmt      // reads one row by id, for introspection
+	trip *sql.Stmt      // inserts one row of the width of a trip's
+	poll *sql.Stmt      // updates one row
 	keys sync.Map       // DPoP header segment -> *ecdsa.PublicKey
 }
 
@@ -57,8 +59,17 @@ func serveCeiling(engineURL, idpKey string) error {
 	if c.row, err = e.db.Prepare(`SELECT counter FROM bench_rows WHERE id = $1`); err != nil {
 		return err
 	}
+	if c.trip, err = e.db.Prepare(`INSERT INTO bench_trips (id, filler) VALUES ($1, $2)`); err != nil {
+		return err
+	}
+	if c.poll, err = e.db.Prepare(updateOne); err != nil {
+		return err
+	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /sign", c.sign)
+	mux.HandleFunc("POST /sign-two", c.signTwo)
+	mux.HandleFunc("GET /trip", c.authorize)
+	mux.HandleFunc("POST /poll", c.polled)
 	mux.HandleFunc("POST /proof-sign", c.proofSign)
 	mux.HandleFunc("POST /sign-in", c.signIn)
 	mux.HandleFunc("POST /introspect", c.introspect)
@@ -164,6 +175,45 @@ func (c *ceiling) introspect(w http.ResponseWriter, r *http.Request) {
 		"scope": "openid offline_access todos.read", "aud": "https://api.example.com", "iss": "http://localhost:8080",
 	})
 }
+
+// signTwo is a code that became an access token and an ID token.
+func (c *ceiling) signTwo(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	c.answer(w, 2)
+}
+
+// authorize is a browser that is signed in: one row is read, one is written with a commit of its own.
+func (c *ceiling) authorize(w http.ResponseWriter, r *http.Request) {
+	var id [16]byte
+	_, _ = rand.Read(id[:])
+	row := make([]byte, 16)
+	row[0] = id[0] % benchRows
+	var counter int64
+	if err := c.row.QueryRowContext(r.Context(), row).Scan(&counter); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	if _, err := c.trip.ExecContext(r.Context(), id[:], make([]byte, 600)); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Location", "https://todo.example/cb?code="+base64.RawURLEncoding.EncodeToString(id[:])+"&state="+r.URL.Query().Get("state"))
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// polled is a device that is told to wait: one row is changed.
+func (c *ceiling) polled(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	id := make([]byte, 16)
+	id[0] = hashOf(body)[0] % benchRows
+	if _, err := c.poll.ExecContext(r.Context(), id, 1, 1); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	writeJSON(w, map[string]string{"error": "authorization_pending"})
+}
+
+func hashOf(body []byte) [32]byte { return sha256.Sum256(body) }
 
 func formValue(body, name string) string {
 	_, rest, _ := strings.Cut(body, name+"=")

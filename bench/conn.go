@@ -19,6 +19,7 @@ type conn struct {
 	out  []byte
 	body []byte
 	host string
+	to   []byte // the Location of the last answer, if it had one
 }
 
 func dial(addr string) (*conn, error) {
@@ -61,7 +62,33 @@ func (c *conn) post(host, path, form string, headers ...header) (int, []byte, er
 	return c.read()
 }
 
-var contentLength = []byte("Content-Length: ")
+// get asks for a page and returns status and body; c.to is where it leads.
+func (c *conn) get(host, path string, headers ...header) (int, []byte, error) {
+	out := append(c.out[:0], "GET "...)
+	out = append(out, path...)
+	out = append(out, " HTTP/1.1\r\nHost: "...)
+	out = append(out, host...)
+	for _, h := range headers {
+		out = append(out, "\r\n"...)
+		out = append(out, h.name...)
+		out = append(out, ": "...)
+		out = append(out, h.value...)
+	}
+	out = append(out, "\r\n\r\n"...)
+	c.out = out
+	if err := c.c.SetDeadline(time.Now().Add(15 * time.Second)); err != nil {
+		return 0, nil, err
+	}
+	if _, err := c.c.Write(out); err != nil {
+		return 0, nil, err
+	}
+	return c.read()
+}
+
+var (
+	contentLength = []byte("Content-Length: ")
+	location      = []byte("Location: ")
+)
 
 func (c *conn) read() (int, []byte, error) {
 	line, err := c.r.ReadSlice('\n')
@@ -76,6 +103,7 @@ func (c *conn) read() (int, []byte, error) {
 		return 0, nil, fmt.Errorf("status line: %w", err)
 	}
 	length := -1
+	c.to = c.to[:0]
 	for {
 		line, err = c.r.ReadSlice('\n')
 		if err != nil {
@@ -83,6 +111,9 @@ func (c *conn) read() (int, []byte, error) {
 		}
 		if len(line) <= 2 {
 			break
+		}
+		if v, ok := bytes.CutPrefix(line, location); ok {
+			c.to = append(c.to, bytes.TrimSpace(v)...)
 		}
 		if v, ok := bytes.CutPrefix(line, contentLength); ok {
 			if length, err = strconv.Atoi(string(bytes.TrimSpace(v))); err != nil {

@@ -54,6 +54,9 @@ func (e *engine) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if _, err := e.db.ExecContext(ctx, fmt.Sprintf(`CREATE TABLE IF NOT EXISTS bench_trips (id %s PRIMARY KEY, filler %s NOT NULL)`, blob, blob)); err != nil {
+		return err
+	}
 	for i := range benchRows {
 		_, err := e.db.ExecContext(ctx, `INSERT INTO bench_rows VALUES ($1, $2, 0, 0, 0, 0) ON CONFLICT DO NOTHING`, rowID(i), make([]byte, 200))
 		if err != nil {

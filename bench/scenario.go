@@ -38,6 +38,11 @@ func (ph *phones) scenarios() ([]scenario, error) {
 		{"refresh, bearer", 40, true, none, func(conns, n int) step { return ph.refresher(ph.bearer, conns, n) }, signed},
 		{"refresh, bound", 0, true, none, func(conns, n int) step { return ph.refresher(ph.bound, conns, n) },
 			func(conns, n int) step { return ph.bare("/proof-sign", ph.bound, conns, n) }},
+		{"authorize, signed in", 0, false, none, func(_, n int) step { return ph.authorizer(n) }, ph.bareAuthorizer},
+		{"code for tokens", 0, false, ph.codesFor, func(int, int) step { return ph.redeemer() }, func(int, int) step {
+			return func(c *conn, _ int) error { return ok200(c.post(ph.ceiling, "/sign-two", "code=x")) }
+		}},
+		{"device poll", 0, false, none, func(_, n int) step { return ph.poller(n) }, func(_, n int) step { return ph.barePoller(n) }},
 		{"sign-in, returning", 35, false, ph.signInsFor, func(int, int) step { return ph.signer() }, func(int, int) step { return ph.bareSigner() }},
 	}, nil
 }
@@ -77,6 +82,7 @@ type phones struct {
 	bound    []*phone
 	signIns  []signInRequest
 	nextSign atomic.Int64
+	web      web
 }
 
 type phone struct {

@@ -95,6 +95,7 @@ log: {format: json, level: info}
 limits: {refresh_retries_per_minute: -1, refreshes_per_minute: -1}
 providers:
   - {name: google, type: google, standin: "%[4]s"}
+  - {name: corp, type: oidc, issuer: "%[6]s", client_id: bench, client_secret_file: ./resource.secret}
 resources:
   - {id: todo-api, audience: "https://api.example.com", scopes: [todos.read], secret_file: ./resource.secret}
 clients:
@@ -104,6 +105,15 @@ clients:
     providers: [{name: google, audiences: [web.example], azp: [android.example]}]
     resources: [todo-api]
     scopes: [openid, offline_access, todos.read]
+  - id: todo-spa
+    type: browser
+    first_party: true
+    id_token_alg: ES256
+    providers: [{name: corp}]
+    redirect_uris: ["https://todo.example/cb"]
+    resources: [todo-api]
+    scopes: [openid, offline_access, todos.read]
+  - {id: todo-tv, type: native, device_grant: true, providers: [{name: corp}], resources: [todo-api], scopes: [openid, todos.read]}
   - {id: nightly, type: service, secret_file: ./service.secret, resources: [todo-api], scopes: [todos.read]}
 `
 
@@ -122,7 +132,7 @@ func startServer(ctx context.Context, s *site, maxConns int) (*target, error) {
 		return nil, err
 	}
 	_, port, _ := net.SplitHostPort(public)
-	text := fmt.Sprintf(configuration, port, admin, s.database, s.provider.url, maxConns)
+	text := fmt.Sprintf(configuration, port, admin, s.database, s.provider.url, maxConns, s.corp.Issuer())
 	if err := writeFiles(ctx, s, text); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/countersign/countersign/standin"
 	"github.com/countersign/countersign/test/pgcluster"
 )
 
@@ -19,6 +20,7 @@ type site struct {
 
 	database string
 	provider *provider
+	corp     *standin.Provider // where browsers sign in
 	ceiling  *bare
 }
 
@@ -52,6 +54,10 @@ func (s *site) measureEngine(ctx context.Context) (err error) {
 		return err
 	}
 	defer s.provider.close()
+	if s.corp, err = standin.NewProvider(standin.OIDC); err != nil {
+		return err
+	}
+	defer s.corp.Close()
 	if s.ceiling, err = startCeiling(ctx, beside, s.provider.publicKey()); err != nil {
 		return err
 	}
@@ -118,6 +124,9 @@ func (s *site) withPool(ctx context.Context, pool int, conns []int) (map[string]
 		return nil, err
 	}
 	if ph.bearer, err = ph.open(s.sessions, false); err != nil {
+		return nil, err
+	}
+	if ph.web, err = openWeb(ctx, t, s.corp); err != nil {
 		return nil, err
 	}
 	loads, err := ph.scenarios()

@@ -36,6 +36,10 @@ func (d *Door) Routes() []httpd.Route {
 	}
 	return []httpd.Route{
 		route(http.MethodGet, "/account/v1", reads, d.account),
+		route(http.MethodGet, "/account/v1/profile", reads, d.profile),
+		route(http.MethodPut, "/account/v1/profile", changes, d.editProfile),
+		route(http.MethodGet, "/account/v1/consents", reads, d.consents),
+		route(http.MethodDelete, "/account/v1/consents/{client_id}", changes, d.withdraw),
 		route(http.MethodGet, "/account/v1/sessions", reads, d.sessions),
 		route(http.MethodDelete, "/account/v1/sessions", changes, d.endOthers),
 		route(http.MethodDelete, "/account/v1/sessions/{id}", changes, d.endSession),

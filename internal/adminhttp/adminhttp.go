@@ -10,6 +10,7 @@ import (
 	"github.com/countersign/countersign/internal/apikey"
 	"github.com/countersign/countersign/internal/httpd"
 	"github.com/countersign/countersign/internal/keyring"
+	"github.com/countersign/countersign/internal/signin"
 	"github.com/countersign/countersign/internal/store"
 	"github.com/countersign/countersign/internal/upstream"
 )
@@ -20,6 +21,7 @@ type Door struct {
 	APIKeys   *apikey.Service
 	Ring      *keyring.Ring
 	Providers *upstream.Set // knows the spellings of an issuer
+	SignIn    *signin.Service
 
 	// PerSecond bounds the requests of one API key; zero: 50; negative: no limit.
 	PerSecond int
@@ -37,6 +39,8 @@ func (d *Door) table() []entry {
 	return []entry{
 		{http.MethodGet, "/admin/v1/accounts", apikey.AccountsRead, d.accounts},
 		{http.MethodGet, "/admin/v1/accounts/{id}", apikey.AccountsRead, d.account},
+		{http.MethodGet, "/admin/v1/accounts/{id}/profile", apikey.AccountsRead, d.profile},
+		{http.MethodPut, "/admin/v1/accounts/{id}/profile", apikey.AccountsWrite, d.editProfile},
 		{http.MethodPost, "/admin/v1/accounts/{id}/disable", apikey.AccountsWrite, d.disableAccount},
 		{http.MethodPost, "/admin/v1/accounts/{id}/enable", apikey.AccountsWrite, d.enableAccount},
 		{http.MethodGet, "/admin/v1/accounts/{id}/sessions", apikey.SessionsRead, d.accountSessions},

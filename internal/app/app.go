@@ -14,12 +14,14 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/internal/apikey"
+	"github.com/countersign/countersign/internal/backchannel"
 	"github.com/countersign/countersign/internal/config"
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/httpd"
 	"github.com/countersign/countersign/internal/keyring"
 	"github.com/countersign/countersign/internal/signin"
 	"github.com/countersign/countersign/internal/store"
+	"github.com/countersign/countersign/internal/token"
 	"github.com/countersign/countersign/internal/upstream"
 )
 
@@ -46,6 +48,8 @@ type App struct {
 	catalog   atomic.Pointer[domain.Catalog]
 	providers []*upstream.Provider
 	signIn    *signin.Service
+	tokens    *token.Service
+	farewells *backchannel.Service
 	apiKeys   *apikey.Service
 	hosted    hosted
 	metrics   *metrics

@@ -11,6 +11,7 @@ import (
 	"github.com/countersign/countersign/internal/accounthttp"
 	"github.com/countersign/countersign/internal/adminhttp"
 	"github.com/countersign/countersign/internal/apikey"
+	"github.com/countersign/countersign/internal/backchannel"
 	"github.com/countersign/countersign/internal/bearer"
 	"github.com/countersign/countersign/internal/clientauth"
 	"github.com/countersign/countersign/internal/config"
@@ -138,6 +139,11 @@ func (a *App) build() error {
 		},
 		GaveUp: func(err error) { a.log.Warn("an Apple authorization code was given up", "cause", err) },
 	}
+	a.tokens = &token.Service{Issuer: a.config.Issuer, DB: a.db, Keys: a.ring, Sessions: a.signIn.Sessions}
+	a.farewells = &backchannel.Service{
+		DB: a.db, Tokens: a.tokens, Catalog: a.catalog.Load, Fetch: outbound,
+		GaveUp: func(err error) { a.log.Warn("a back-channel logout was given up", "cause", err) },
+	}
 	a.apiKeys = &apikey.Service{DB: a.db, Keys: a.ring}
 	a.hosted, err = newHosted(a.config, a.log)
 	return err
@@ -163,7 +169,7 @@ func (a *App) doors() doors {
 		Catalog: a.catalog.Load, Failures: clientauth.NewLimiter(a.config.Limits.AuthFailuresPerMinute), Now: a.db.Now,
 		Issuer: issuer, TokenURL: issuer + "/token", DB: a.db,
 	}
-	tokens := &token.Service{Issuer: issuer, DB: a.db, Keys: a.ring, Sessions: sessions}
+	tokens := a.tokens
 	presented := &bearer.Service{Tokens: tokens, DPoP: proofs, Replay: seen}
 	grants := &grant.Service{
 		TokenURL: issuer + "/token", Issuer: issuer, DB: a.db, Catalog: a.catalog.Load, Clients: clients,
@@ -173,7 +179,7 @@ func (a *App) doors() doors {
 	return doors{
 		oauth: &oauthhttp.Door{
 			Issuer: issuer, DB: a.db, Keys: a.ring, Clients: clients, Grant: grants, SignIn: a.signIn, Tokens: tokens, Bearer: presented,
-			Flow: trips,
+			Flow: trips, Locales: a.hosted.look.Tags(),
 		},
 		pages:   &pages.Door{Issuer: issuer, Flow: trips, Look: a.hosted.look, Client: clients.Named, Button: a.button},
 		account: &accounthttp.Door{Issuer: issuer, DB: a.db, Bearer: presented, SignIn: a.signIn, Catalog: a.catalog.Load},
@@ -183,5 +189,5 @@ func (a *App) doors() doors {
 }
 
 func (a *App) adminDoor() *adminhttp.Door {
-	return &adminhttp.Door{DB: a.db, APIKeys: a.apiKeys, Ring: a.ring, Providers: a.signIn.Providers}
+	return &adminhttp.Door{DB: a.db, APIKeys: a.apiKeys, Ring: a.ring, Providers: a.signIn.Providers, SignIn: a.signIn}
 }

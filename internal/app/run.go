@@ -84,6 +84,7 @@ const (
 func (a *App) startJobs(ctx context.Context, jobs *sync.WaitGroup) {
 	jobs.Go(func() { a.ring.Run(ctx) })
 	jobs.Go(func() { a.signIn.RunOutbox(ctx) })
+	jobs.Go(func() { a.farewells.Run(ctx) })
 	for _, p := range a.providers {
 		jobs.Go(func() { p.Run(ctx) })
 	}

@@ -24,7 +24,7 @@ var (
 	nouns    = rooms("internal/domain", "internal/oauth")
 	tools    = rooms("internal/event", "internal/fetch", "internal/httpd", "internal/jose", "internal/keyring", "internal/mail", "internal/store")
 	evidence = rooms("internal/accesstoken", "internal/dpop", "internal/passkey", "internal/upstream")
-	rules    = rooms("internal/apikey", "internal/bearer", "internal/clientauth", "internal/flow", "internal/grant", "internal/offer", "internal/session", "internal/signin", "internal/token")
+	rules    = rooms("internal/apikey", "internal/backchannel", "internal/bearer", "internal/clientauth", "internal/flow", "internal/grant", "internal/offer", "internal/session", "internal/signin", "internal/token")
 	doors    = rooms("internal/accounthttp", "internal/adminhttp", "internal/oauthhttp", "internal/pages")
 	public   = rooms("client", "resource")
 	// What needs no database, so that evidence and what app servers import may use it.
@@ -50,15 +50,16 @@ var mayImport = map[string][]string{
 	"internal/passkey":     storeless,
 	"internal/upstream":    storeless,
 
-	"internal/apikey":     all(nouns, tools, evidence),
-	"internal/bearer":     all(nouns, tools, evidence, rooms("internal/token")),
-	"internal/clientauth": all(nouns, tools, evidence),
-	"internal/session":    all(nouns, tools, evidence),
-	"internal/signin":     all(nouns, tools, evidence, rooms("internal/session")),
-	"internal/token":      all(nouns, tools, evidence, rooms("internal/session")),
-	"internal/offer":      nouns,
-	"internal/grant":      all(nouns, tools, evidence, rooms("internal/clientauth", "internal/offer", "internal/session", "internal/signin", "internal/token")),
-	"internal/flow":       all(nouns, tools, evidence, rooms("internal/clientauth", "internal/offer", "internal/session", "internal/signin", "internal/token")),
+	"internal/apikey":      all(nouns, tools, evidence),
+	"internal/backchannel": all(nouns, tools, evidence, rooms("internal/token")),
+	"internal/bearer":      all(nouns, tools, evidence, rooms("internal/token")),
+	"internal/clientauth":  all(nouns, tools, evidence),
+	"internal/session":     all(nouns, tools, evidence),
+	"internal/signin":      all(nouns, tools, evidence, rooms("internal/session")),
+	"internal/token":       all(nouns, tools, evidence, rooms("internal/session")),
+	"internal/offer":       nouns,
+	"internal/grant":       all(nouns, tools, evidence, rooms("internal/clientauth", "internal/offer", "internal/session", "internal/signin", "internal/token")),
+	"internal/flow":        all(nouns, tools, evidence, rooms("internal/clientauth", "internal/offer", "internal/session", "internal/signin", "internal/token")),
 
 	"internal/accounthttp": all(nouns, tools, evidence, rules),
 	"internal/adminhttp":   all(nouns, tools, evidence, rules),

@@ -1,6 +1,7 @@
 // Package bearer decides who presents an access token at our own APIs (/userinfo, /account/v1): the token itself, the
 // DPoP key it is bound to, and whether its session lives in the database. It refuses tokens anywhere but in the
-// Authorization header. What the caller may then do, by scope and freshness, is the API's business.
+// Authorization header and, where the API takes it there, in a form body. What the caller may then do, by scope and
+// freshness, is the API's business.
 package bearer
 
 import (
@@ -34,7 +35,8 @@ type Request struct {
 	Proofs        []string // every DPoP header
 	Method        string
 	URL           string   // issuer + path, never from request headers: the htu of the proof
-	HasQueryToken bool     // access_token came in the query or a form body (RFC 6750 §2)
+	HasQueryToken bool     // access_token came in the query, or in a form body where that is not taken (RFC 6750 §2)
+	FormToken     *string  // access_token of a form body, where the API takes it there (RFC 6750 §2.2); nil: none came
 	Audience      []string // accepted audiences; nil: any
 }
 
@@ -89,6 +91,9 @@ func read(r Request) (presented, error) {
 	if r.HasQueryToken {
 		return presented{}, oauth.E(oauth.InvalidRequest, "Send the access token in the Authorization header only: elsewhere it ends up in logs.")
 	}
+	if r.FormToken != nil {
+		return readForm(r)
+	}
 	switch len(r.Authorization) {
 	case 0:
 		return presented{}, ErrNoCredentials
@@ -105,6 +110,18 @@ func read(r Request) (presented, error) {
 		return presented{}, oauth.E(oauth.InvalidRequest, "The Authorization header names a scheme but carries no access token.")
 	}
 	return presented{token, dpop}, nil
+}
+
+// readForm takes a token from the body, where it cannot be bound to a key: RFC 9449 §7.1 knows the header only. A client
+// uses one method at a time (ATTACKS RS09).
+func readForm(r Request) (presented, error) {
+	switch {
+	case len(r.Authorization) > 0:
+		return presented{}, oauth.E(oauth.InvalidRequest, "The request carries an access token in its body and an Authorization header too. Send the header alone.")
+	case *r.FormToken == "":
+		return presented{}, oauth.E(oauth.InvalidRequest, "The body's access_token is empty.")
+	}
+	return presented{token: *r.FormToken}, nil
 }
 
 // checkBinding refuses a bound token without its key, and an unbound one that claims to have a key.

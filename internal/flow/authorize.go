@@ -159,8 +159,14 @@ func (t *trip) agreement() *domain.Consent {
 	if !t.p.Agreed || t.flow.Kind == domain.FlowDevice {
 		return nil
 	}
+	scope := slices.Clone(t.flow.Scope)
+	for _, s := range t.flow.Request.Claims.Implied() {
+		if !slices.Contains(scope, s) {
+			scope = append(scope, s)
+		}
+	}
 	return &domain.Consent{
-		AccountID: t.browser.AccountID, ClientID: t.client.ID, Scope: t.flow.Scope, Resources: t.flow.Request.Resources,
+		AccountID: t.browser.AccountID, ClientID: t.client.ID, Scope: scope, Resources: t.flow.Request.Resources,
 		GrantedAt: t.now,
 	}
 }
@@ -188,7 +194,7 @@ func (t *trip) respond(params ...Param) *Outcome {
 	if r.State != "" {
 		params = append(params, Param{"state", r.State})
 	}
-	out.Response = &Response{RedirectURI: r.RedirectURI, FormPost: r.ResponseMode == oauth.ResponseFormPost, Params: params}
+	out.Response = &Response{Shown: t.shown(), RedirectURI: r.RedirectURI, FormPost: r.ResponseMode == oauth.ResponseFormPost, Params: params}
 	return &out
 }
 

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"net/http"
 	"slices"
 
 	"github.com/countersign/countersign/internal/domain"
@@ -12,34 +13,54 @@ import (
 func (s *Service) askConsent(ctx context.Context, t *trip) (*Outcome, error) {
 	out := t.out
 	out.Consent = &Consent{
-		Shown: t.shown(), Account: s.called(ctx, t), Scope: t.flow.Request.Scope, Resources: t.flow.Request.Resources,
-		Device: t.flow.Kind == domain.FlowDevice, UserCode: SpokenUserCode(t.flow.UserCode),
+		Shown: t.shown(), Account: s.called(ctx, t), Scope: t.flow.Request.Asked(), Implied: t.flow.Request.Claims.Implied(),
+		Resources: t.flow.Request.Resources,
+		Device:    t.flow.Kind == domain.FlowDevice, UserCode: SpokenUserCode(t.flow.UserCode),
 	}
 	return &out, nil
 }
 
+// Decision is the person's answer to the consent page, as its form came back.
+type Decision struct {
+	Allow    bool
+	Scope    []string
+	ClientID string // the page has no such field: a form that names a client names the right one
+}
+
 // Decide is the person's answer to the consent page. They may agree to less than was asked for, but openid stays: without
 // it the client would not learn who they are, and that is the sign-in itself. What was not asked for is not agreed to,
-// whatever the form says (ATTACKS AZ37).
-func (s *Service) Decide(ctx context.Context, id domain.FlowID, v Visitor, allow bool, scope []string) (*Outcome, error) {
+// whatever the form says, and a form that says so is no form of ours (ATTACKS AZ37).
+func (s *Service) Decide(ctx context.Context, id domain.FlowID, v Visitor, d Decision) (*Outcome, error) {
 	t, elsewhere, err := s.load(ctx, id, v)
-	if err != nil || elsewhere != nil {
-		return elsewhere, err
+	if err != nil {
+		return nil, err
 	}
-	if !allow {
+	if elsewhere != nil {
+		if p := elsewhere.Problem; p != nil && p.Key == keyForeign {
+			p.Status = http.StatusForbidden
+		}
+		return elsewhere, nil
+	}
+	if !t.asks(d) {
+		return t.altered(), nil
+	}
+	if !d.Allow {
 		return s.refuse(ctx, t, oauth.E(oauth.AccessDenied, "The person did not agree."))
 	}
 	if t.next() != wantsConsent {
 		return t.again(), nil
 	}
-	for _, s := range scope {
-		if !slices.Contains(t.flow.Request.Scope, s) {
-			return foreign(), nil
-		}
-	}
 	t.p.Agreed, t.unsaved = true, true
 	t.flow.Scope = slices.DeleteFunc(slices.Clone(t.flow.Request.Scope), func(s string) bool {
-		return s != oauth.ScopeOpenID && !slices.Contains(scope, s)
+		return s != oauth.ScopeOpenID && !slices.Contains(d.Scope, s)
 	})
 	return s.proceed(ctx, t)
+}
+
+// asks tells whether a decision is about what this trip asks.
+func (t *trip) asks(d Decision) bool {
+	if d.ClientID != "" && d.ClientID != t.client.ID {
+		return false
+	}
+	return !slices.ContainsFunc(d.Scope, func(s string) bool { return !slices.Contains(t.flow.Request.Asked(), s) })
 }

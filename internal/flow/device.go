@@ -21,9 +21,10 @@ import (
 const (
 	userCodeLetters = "BCDFGHJKLMNPQRSTVWXZ"
 	userCodeLen     = 8
-	pollEvery       = 5 * time.Second
 	devicePrefix    = "cs_dc_"
 	userCodesPer    = 20 // guesses an hour from one address (ATTACKS DV01)
+	pollEvery       = 5 * time.Second
+	pollJitter      = time.Second // a device that keeps to the interval is not slowed down because one poll was quicker on its way
 )
 
 // DevicePath is where a person types the code.
@@ -65,7 +66,7 @@ func (s *Service) StartDevice(ctx context.Context, r DeviceRequest) (*DeviceAnsw
 		err = s.DB.StartFlow(ctx, domain.Flow{
 			ID: domain.NewID[domain.FlowID](), Kind: domain.FlowDevice, State: domain.FlowOpen,
 			Request:   domain.AuthRequest{ClientID: r.Client.ID, Scope: granted.Scope, Resources: granted.Resources},
-			CreatedAt: now, ExpiresAt: now.Add(DeviceTTL), CodeHash: hashed(code), UserCode: userCode, Interval: pollEvery,
+			CreatedAt: now, ExpiresAt: now.Add(DeviceTTL), CodeHash: hashed(code), UserCode: userCode, Interval: pollEvery - pollJitter,
 		})
 		switch {
 		case err == nil:

@@ -116,7 +116,7 @@ func (s *Service) CheckCode(ctx context.Context, id domain.FlowID, v Visitor, co
 	if t.now.Sub(proof.SentAt) > emailCodeTTL {
 		return s.forgetCode(ctx, t, NoticeCodeOver)
 	}
-	_, within, err := s.DB.AttemptFlow(ctx, t.flow.ID, maxGuesses)
+	attempts, within, err := s.DB.AttemptFlow(ctx, t.flow.ID, maxGuesses)
 	if err != nil {
 		return nil, oauth.Unavailable(err)
 	}
@@ -124,12 +124,19 @@ func (s *Service) CheckCode(ctx context.Context, id domain.FlowID, v Visitor, co
 	if err != nil {
 		return nil, oauth.Unavailable(err)
 	}
-	if !within || known >= guessesPerHour {
+	switch {
+	case !within: // no step: the last guess ends the code, or is signing in at this moment
+		t.notice = NoticeGuessed
+		return t.emailCode(), nil
+	case known >= guessesPerHour:
 		return s.spent(ctx, t)
 	}
 	if subtle.ConstantTimeCompare([]byte(digits(code)), []byte(proof.Code)) != 1 {
 		if _, err := s.DB.Tally(ctx, tallyKey("code", proof.Address), t.now, time.Hour); err != nil {
 			return nil, oauth.Unavailable(err)
+		}
+		if attempts >= maxGuesses {
+			return s.spent(ctx, t)
 		}
 		t.notice = NoticeCode
 		return t.emailCode(), nil

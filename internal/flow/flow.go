@@ -79,6 +79,7 @@ type Outcome struct {
 
 // Response is what a client is told through the browser (RFC 6749 §4.1.2).
 type Response struct {
+	Shown       // of the page that posts it
 	RedirectURI string
 	FormPost    bool
 	Params      []Param // without iss, which every answer carries
@@ -146,6 +147,7 @@ type Consent struct {
 	Shown
 	Account   string
 	Scope     []string
+	Implied   []string // of Scope: what single claims come with; there is no leaving it out
 	Resources []string
 	Device    bool   // for a device: the person compares the code
 	UserCode  string // as the device shows it

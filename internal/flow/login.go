@@ -32,7 +32,7 @@ func (s *Service) login(ctx context.Context, t *trip) (*Outcome, error) {
 		}
 		page.PasskeyOptions = t.p.Passkey.Options
 	}
-	if page.Again && t.next() != wantsSignIn { // they wish to be somebody else, and may change their mind
+	if n := t.next(); page.Again && n != wantsSignIn && n != wantsStronger { // they wish to be somebody else, and may change their mind
 		page.Again, page.As = false, s.called(ctx, t)
 	}
 	out := t.out

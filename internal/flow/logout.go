@@ -15,6 +15,7 @@ import (
 type Farewell struct {
 	Confirm *ConfirmLogout // ask first
 	Return  string         // where the browser goes: registered by the client; empty: our own page
+	Back    string         // where our own page may offer to go, as a link
 	Client  *domain.Client // that asked; may be nil
 	Locales []string
 	Done    bool // the browser is signed out: its cookie is to be taken away
@@ -23,12 +24,18 @@ type Farewell struct {
 // ConfirmLogout is the page that asks.
 type ConfirmLogout struct {
 	Account string
-	Client  *domain.Client // may be nil
+	Clients []string // names of the apps that are signed out with the browser
+	// Return is where the browser goes once the person has confirmed, and Carried what the form has to bring back for that.
+	// Nothing of it is believed then: it is judged anew.
+	Return  string
+	Carried []Param
 }
 
-// Logout is RP-Initiated Logout 1.0 §2. A valid hint about the very person and session that is signed in here ends it at
-// once, and the browser returns to where its client registered. Everything else is asked about first, and leads nowhere
-// (ATTACKS SE04): a page anybody can make must not sign people out, and must not use us to send them elsewhere.
+// Logout is RP-Initiated Logout 1.0 §2. A valid hint about the very person who is signed in here ends it at once, and the
+// browser returns to where its client registered. Everything else is asked about first (ATTACKS SE04): a page anybody can
+// make must not sign people out, and must not use us to send them elsewhere. A hint that does not hold leads nowhere, even
+// then. Without one, the person's own word stands for it where client_id says whose registered address it is (§3).
+// logout_hint is not needed: there is one person per browser.
 func (s *Service) Logout(ctx context.Context, f httpd.Form, v Visitor) (*Farewell, error) {
 	if name := f.Repeated(); name != "" {
 		return nil, oauth.E(oauth.InvalidRequest, "A parameter came twice.")
@@ -38,29 +45,53 @@ func (s *Service) Logout(ctx context.Context, f httpd.Form, v Visitor) (*Farewel
 		return nil, err
 	}
 	bye := &Farewell{Locales: readLocales(f)}
-	hint, err := s.Tokens.Hint(ctx, f.Get("id_token_hint"))
+	raw := f.Get("id_token_hint")
+	hint, err := s.Tokens.Hint(ctx, raw)
 	if err != nil {
 		return nil, err
 	}
-	if hint != nil && (f.Get("client_id") == "" || f.Get("client_id") == hint.ClientID) {
-		bye.Client = s.Clients.Named(hint.ClientID)
-	} else {
-		hint = nil
-	}
 	switch {
-	case hint == nil, bye.Client == nil:
-		return s.confirm(ctx, bye, browser)
-	case browser != nil && browser.AccountID.String() != hint.Subject:
+	case raw == "":
+		return s.unhinted(ctx, bye, browser, f)
+	case hint == nil, f.Get("client_id") != "" && f.Get("client_id") != hint.ClientID:
 		return s.confirm(ctx, bye, browser)
 	}
-	if to := f.Get("post_logout_redirect_uri"); to != "" {
-		if !slices.Contains(bye.Client.PostLogoutURIs, to) {
-			return s.confirm(ctx, bye, browser)
-		}
-		bye.Return = withState(to, f.Get("state"))
+	bye.Client = s.Clients.Named(hint.ClientID)
+	if bye.Client == nil || (browser != nil && browser.AccountID.String() != hint.Subject) {
+		return s.confirm(ctx, bye, browser)
 	}
-	bye.Done = true
+	to := returnTo(bye.Client, f)
+	if to == "" && f.Get("post_logout_redirect_uri") != "" {
+		return s.confirm(ctx, bye, browser)
+	}
+	bye.Return, bye.Done = to, true
 	return bye, s.signOut(ctx, browser, hint)
+}
+
+// unhinted is a logout that nobody vouches for.
+func (s *Service) unhinted(ctx context.Context, bye *Farewell, browser *domain.BrowserView, f httpd.Form) (*Farewell, error) {
+	bye.Client = s.Clients.Named(f.Get("client_id"))
+	bye.Back = returnTo(bye.Client, f)
+	bye, err := s.confirm(ctx, bye, browser)
+	if err != nil || bye.Confirm == nil || bye.Back == "" {
+		return bye, err
+	}
+	bye.Confirm.Return, bye.Back = bye.Back, ""
+	for _, name := range []string{"client_id", "post_logout_redirect_uri", "state"} {
+		if value := f.Get(name); value != "" {
+			bye.Confirm.Carried = append(bye.Confirm.Carried, Param{name, value})
+		}
+	}
+	return bye, nil
+}
+
+// returnTo is the address the client registered and now asks for, with its state; empty: there is none.
+func returnTo(c *domain.Client, f httpd.Form) string {
+	to := f.Get("post_logout_redirect_uri")
+	if c == nil || to == "" || !slices.Contains(c.PostLogoutURIs, to) {
+		return ""
+	}
+	return withState(to, f.Get("state"))
 }
 
 // confirm asks, where there is anybody to sign out.
@@ -69,17 +100,40 @@ func (s *Service) confirm(ctx context.Context, bye *Farewell, browser *domain.Br
 		bye.Done = true
 		return bye, nil
 	}
-	bye.Confirm = &ConfirmLogout{Account: s.SignIn.Called(ctx, browser.AccountID, browser.IdentityID), Client: bye.Client}
+	bye.Confirm = &ConfirmLogout{Account: s.SignIn.Called(ctx, browser.AccountID, browser.IdentityID), Clients: s.told(ctx, browser)}
 	return bye, nil
 }
 
-// ConfirmedLogout is the person's own word, from a page of ours in a browser whose cookie came along.
-func (s *Service) ConfirmedLogout(ctx context.Context, v Visitor) error {
+// told names the apps that hang on a browser. It is for a page only; an empty answer does no harm.
+func (s *Service) told(ctx context.Context, browser *domain.BrowserView) (names []string) {
+	list, err := s.DB.AccountSessions(ctx, browser.AccountID, true)
+	if err != nil {
+		return nil
+	}
+	for i := range list {
+		if list[i].BrowserID != browser.ID {
+			continue
+		}
+		if c := s.Clients.Named(list[i].ClientID); c != nil && !slices.Contains(names, c.DisplayName()) {
+			names = append(names, c.DisplayName())
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// ConfirmedLogout is the person's own word, from a page of ours in a browser whose cookie came along. What the form brought
+// back is judged as if it came from anybody.
+func (s *Service) ConfirmedLogout(ctx context.Context, f httpd.Form, v Visitor) (*Farewell, error) {
+	if name := f.Repeated(); name != "" {
+		return nil, oauth.E(oauth.InvalidRequest, "A parameter came twice.")
+	}
 	browser, err := s.SignIn.Browser(ctx, v.SignOn)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return s.signOut(ctx, browser, nil)
+	client := s.Clients.Named(f.Get("client_id"))
+	return &Farewell{Client: client, Return: returnTo(client, f), Done: true}, s.signOut(ctx, browser, nil)
 }
 
 // withState adds what the client gave us to a URI that may have a query of its own.

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -45,7 +46,7 @@ func restartPath(r domain.AuthRequest) string {
 	for name, value := range map[string]string{
 		"state": r.State, "nonce": r.Nonce, "code_challenge": r.Challenge, "scope": oauth.JoinScope(r.Scope),
 		"prompt": strings.Join(r.Prompt, " "), "acr_values": strings.Join(r.ACR, " "), "login_hint": r.LoginHint,
-		"ui_locales": strings.Join(r.Locales, " "), "dpop_jkt": r.DPoPJKT, "claims": r.ClaimsText,
+		"ui_locales": strings.Join(r.Locales, " "), "dpop_jkt": r.DPoPJKT, "claims": claimsAgain(r),
 	} {
 		if value != "" {
 			q.Set(name, value)
@@ -64,14 +65,49 @@ func restartPath(r domain.AuthRequest) string {
 	return "/authorize?" + q.Encode()
 }
 
+// claimsAgain is the claims parameter as it came, with the one person who may come back (id_token_hint is not kept, and
+// may have expired): asking once more must not ask for less (OIDC Core §5.5.1, ATTACKS AZ24).
+func claimsAgain(r domain.AuthRequest) string {
+	if r.HintedSubject == "" {
+		return r.ClaimsText
+	}
+	wishes, idToken := map[string]any{}, map[string]any{}
+	if r.ClaimsText != "" {
+		if err := json.Unmarshal([]byte(r.ClaimsText), &wishes); err != nil {
+			return r.ClaimsText
+		}
+	}
+	if asked, ok := wishes["id_token"].(map[string]any); ok {
+		idToken = asked
+	}
+	idToken["sub"] = map[string]any{"value": r.HintedSubject}
+	wishes["id_token"] = idToken
+	text, err := json.Marshal(wishes)
+	if err != nil {
+		return r.ClaimsText
+	}
+	return string(text)
+}
+
 // lost answers for a trip nobody knows any more.
 func lost() *Outcome {
 	return &Outcome{Problem: &Problem{Key: "error.flow_expired", Err: oauth.E(oauth.InvalidRequest,
 		"This sign-in is no longer known here. Go back to the app and start again.")}}
 }
 
+const keyForeign = "error.cookies"
+
+// altered answers a form that does not fit the page it should come from. Nothing changes (ATTACKS AZ37); the link shows
+// the page as it is.
+func (t *trip) altered() *Outcome {
+	return &Outcome{Problem: &Problem{
+		Shown: t.shown(), Status: http.StatusForbidden, Restart: loginPath(t.flow.ID),
+		Err: oauth.E(oauth.InvalidRequest, "This form is about something else than the page that was shown."),
+	}}
+}
+
 // foreign answers a browser that did not begin the trip. Nothing changes (ATTACKS AZ38).
 func foreign() *Outcome {
-	return &Outcome{Problem: &Problem{Status: http.StatusBadRequest, Key: "error.cookies", Err: oauth.E(oauth.InvalidRequest,
+	return &Outcome{Problem: &Problem{Status: http.StatusBadRequest, Key: keyForeign, Err: oauth.E(oauth.InvalidRequest,
 		"This sign-in was begun in another browser, or this browser refuses cookies. Go back to the app and start again.")}}
 }

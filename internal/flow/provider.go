@@ -96,7 +96,9 @@ func (s *Service) FromProvider(ctx context.Context, r Return, v Visitor) (*Outco
 	}
 	e := t.p.Errand
 	if !asked(e, r.Provider, secret) {
-		t.notice = NoticeFailed
+		if !t.p.Own { // a reload of the address that signed them in is no failure
+			t.notice = NoticeFailed
+		}
 		return s.proceed(ctx, t)
 	}
 	if e.Answer != nil {

@@ -185,8 +185,9 @@ type claimWish struct {
 	Values    []json.RawMessage `json:"values"`
 }
 
-// readClaims reads the claims parameter (OIDC Core §5.5). Claims we do not know are ignored.
-func (s *Service) readClaims(_ context.Context, _ *domain.Client, r *domain.AuthRequest, f httpd.Form) error {
+// readClaims reads the claims parameter (OIDC Core §5.5). Claims we do not know are ignored, and so are those of a scope
+// the client may not have.
+func (s *Service) readClaims(_ context.Context, c *domain.Client, r *domain.AuthRequest, f httpd.Form) error {
 	text := f.Get("claims")
 	if text == "" {
 		return nil
@@ -203,7 +204,7 @@ func (s *Service) readClaims(_ context.Context, _ *domain.Client, r *domain.Auth
 		return bad.Because(err)
 	}
 	r.ClaimsText = text
-	r.Claims = domain.Claims{IDToken: claimNames(wishes.IDToken), UserInfo: claimNames(wishes.UserInfo)}
+	r.Claims = domain.Claims{IDToken: claimNames(wishes.IDToken, c), UserInfo: claimNames(wishes.UserInfo, c)}
 	for _, list := range []map[string]*claimWish{wishes.IDToken, wishes.UserInfo} {
 		if sub := list["sub"]; sub != nil && sub.Value != nil {
 			var want string
@@ -239,10 +240,11 @@ func readACRWish(wish *claimWish, r *domain.AuthRequest) error {
 }
 
 // claimNames lists the names in order, so that the same request is the same row.
-func claimNames(wishes map[string]*claimWish) []string {
+func claimNames(wishes map[string]*claimWish, c *domain.Client) []string {
 	names := make([]string, 0, len(wishes))
 	for name := range wishes {
-		if len(name) <= 64 && !strings.ContainsAny(name, " \t\n") {
+		scope := domain.ClaimScope(name)
+		if len(name) <= 64 && !strings.ContainsAny(name, " \t\n") && (scope == "" || slices.Contains(c.Scopes, scope)) {
 			names = append(names, name)
 		}
 	}

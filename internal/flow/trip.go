@@ -101,7 +101,7 @@ func (t *trip) mustAgree() bool {
 	case t.client.FirstParty:
 		return false
 	}
-	return t.consent == nil || !t.consent.Covers(r.Scope, r.Resources)
+	return t.consent == nil || !t.consent.Covers(r.Asked(), r.Resources)
 }
 
 // load finds the trip a browser speaks of. A problem is an outcome to be shown; the error is a fault of ours.

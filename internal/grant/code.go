@@ -71,6 +71,10 @@ func (s *Service) redeem(ctx context.Context, c *call, f *domain.Flow) (*Respons
 	if err != nil {
 		return nil, err
 	}
+	claims, err := s.idClaims(ctx, f)
+	if err != nil {
+		return nil, err
+	}
 	row, refresh, err := s.Sessions.Prepare(c.now, session.Start{
 		Client: c.client, JKT: c.jkt(), Scope: f.Scope, Resources: f.Request.Resources, DeviceName: c.DeviceName,
 		AuthTime: f.AuthTime, AMR: f.AMR, Claims: f.Request.Claims.UserInfo,
@@ -88,7 +92,7 @@ func (s *Service) redeem(ctx context.Context, c *call, f *domain.Flow) (*Respons
 	switch done.Verdict {
 	case store.Redeemed:
 		event.Add(ctx, "session", done.Session.ID)
-		return s.received(c, f, &done.Session, granted{audience, scope, refresh})
+		return s.received(c, f, &done.Session, granted{audience, scope, refresh, claims})
 	case store.NotGranted:
 		return nil, s.replayed(ctx, c, f.CodeHash)
 	}
@@ -146,6 +150,17 @@ type granted struct {
 	audience string
 	scope    []string
 	refresh  session.RefreshToken
+	claims   map[string]any // of the ID token
+}
+
+// idClaims are the claims about the person that the client asked to have in the ID token, one by one (OIDC Core §5.5). They
+// are read before the code is spent.
+func (s *Service) idClaims(ctx context.Context, f *domain.Flow) (map[string]any, error) {
+	asked := f.Request.Claims.IDToken
+	if len(asked) == 0 || !slices.Contains(f.Scope, oauth.ScopeOpenID) {
+		return nil, nil
+	}
+	return s.Tokens.PersonClaims(ctx, token.Person{AccountID: f.AccountID, IdentityID: f.IdentityID, Asked: asked})
 }
 
 // received is the answer to a redemption.
@@ -162,6 +177,7 @@ func (s *Service) received(c *call, f *domain.Flow, ses *domain.Session, g grant
 	}
 	answer.IDToken, err = s.Tokens.MintID(c.now, token.ID{
 		Client: c.client, AccountID: ses.AccountID, SessionID: ses.ID, Nonce: f.Request.Nonce, AuthTime: ses.AuthTime, AMR: ses.AMR,
+		AccessToken: answer.AccessToken, Claims: g.claims,
 	})
 	return answer, err
 }

@@ -48,6 +48,7 @@ func (s *Service) welcome(c *call, in *signin.Result) (*Response, error) {
 	if slices.Contains(ses.Scope, oauth.ScopeOpenID) {
 		answer.IDToken, err = s.Tokens.MintID(c.now, token.ID{
 			Client: c.client, AccountID: ses.AccountID, SessionID: ses.ID, Nonce: c.Nonce, AuthTime: ses.AuthTime,
+			AccessToken: answer.AccessToken,
 		})
 	}
 	return answer, err

@@ -37,6 +37,8 @@ const (
 	ScopeOpenID        = "openid"
 	ScopeProfile       = "profile"
 	ScopeEmail         = "email"
+	ScopePhone         = "phone"
+	ScopeAddress       = "address"
 	ScopeOfflineAccess = "offline_access"
 	ScopeAccountRead   = "account.read"
 	ScopeAccountManage = "account.manage"
@@ -45,7 +47,7 @@ const (
 // IdentityScope tells whether s is about the person and goes with any audience.
 func IdentityScope(s string) bool {
 	switch s {
-	case ScopeOpenID, ScopeProfile, ScopeEmail, ScopeOfflineAccess:
+	case ScopeOpenID, ScopeProfile, ScopeEmail, ScopePhone, ScopeAddress, ScopeOfflineAccess:
 		return true
 	}
 	return false

@@ -54,6 +54,14 @@ type metadata struct {
 	BackchannelSID      bool `json:"backchannel_logout_session_supported"`
 }
 
+// claimsSupported are the claims an ID token or a userinfo answer may have.
+var claimsSupported = []string{
+	"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash",
+	"name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile", "picture", "website",
+	"gender", "birthdate", "zoneinfo", "locale", "updated_at", "email", "email_verified",
+	"phone_number", "phone_number_verified", "address",
+}
+
 func (d *Door) metadata() *document {
 	clientAuth := []domain.AuthMethod{domain.AuthNone, domain.AuthSecretBasic, domain.AuthSecretPost, domain.AuthPrivateKey}
 	m := metadata{
@@ -78,11 +86,11 @@ func (d *Door) metadata() *document {
 		ACRs:          []string{domain.ACRSingle, domain.ACRPhish},
 		Locales:       d.Locales,
 		Scopes: []string{
-			oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail, oauth.ScopeOfflineAccess,
+			oauth.ScopeOpenID, oauth.ScopeProfile, oauth.ScopeEmail, oauth.ScopePhone, oauth.ScopeAddress, oauth.ScopeOfflineAccess,
 			oauth.ScopeAccountRead, oauth.ScopeAccountManage,
 		},
 		SubjectTypes: []string{"public"},
-		Claims:       []string{"iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "sid", "name", "email", "email_verified"},
+		Claims:       claimsSupported,
 
 		TokenAuth:         clientAuth,
 		RevocationAuth:    clientAuth,

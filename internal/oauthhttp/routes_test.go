@@ -147,7 +147,7 @@ func TestBrowserClientsReachWhatTheyNeedAndNothingElse(t *testing.T) {
 	}
 }
 
-func TestAnAccessTokenTravelsInTheAuthorizationHeaderOnly(t *testing.T) { // RS09 rfc9700-4.3.2-01
+func TestAnAccessTokenTravelsInOnePlaceAndNeverInTheQuery(t *testing.T) { // RS09 rfc9700-4.3.2-01
 	url, _ := bare(t)
 	for _, c := range []struct {
 		name, method, query, body string
@@ -156,7 +156,9 @@ func TestAnAccessTokenTravelsInTheAuthorizationHeaderOnly(t *testing.T) { // RS0
 		{"in the query", "GET", "?access_token=x", "", nil},
 		{"in the query, empty", "GET", "?access_token=", "", nil},
 		{"in the query of a POST", "POST", "?access_token=x", "", nil},
-		{"in the body", "POST", "", "access_token=x", nil},
+		{"in query and body", "POST", "?access_token=x", "access_token=x", nil},
+		{"in the body, empty", "POST", "", "access_token=", nil},
+		{"in the body twice", "POST", "", "access_token=x&access_token=x", nil},
 		{"in header and body", "POST", "", "access_token=x", []string{"Authorization", "Bearer x"}},
 		{"in header and query", "GET", "?access_token=x", "", []string{"Authorization", "Bearer x"}},
 		{"in two headers", "GET", "", "", []string{"Authorization", "Bearer x", "Authorization", "DPoP x"}},

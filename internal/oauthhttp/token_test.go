@@ -274,7 +274,7 @@ func TestGrantTypesThatDoNotWork(t *testing.T) {
 	}{
 		{"none", []string{"client_id", "app"}, "invalid_request"},
 		{"unknown", []string{"client_id", "app", "grant_type", "password"}, "unsupported_grant_type"},
-		{"a code", []string{"client_id", "app", "grant_type", "authorization_code", "code", "x"}, "unsupported_grant_type"},
+		{"a code", []string{"client_id", "app", "grant_type", "authorization_code", "code", "x"}, "unauthorized_client"},
 		{"no refresh token", []string{"client_id", "app", "grant_type", "refresh_token"}, "invalid_request"},
 		{"an empty refresh token", []string{"client_id", "app", "grant_type", "refresh_token", "refresh_token", ""}, "invalid_request"},
 		{"no subject token", []string{"client_id", "app", "grant_type", oauth.GrantTokenExchange}, "invalid_request"},

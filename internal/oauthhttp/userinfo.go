@@ -1,28 +1,29 @@
 package oauthhttp
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"github.com/countersign/countersign/internal/bearer"
-	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/httpd"
 	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/token"
 )
 
 // userInfo is GET and POST /userinfo (OIDC Core §5.3): any live token of ours with openid, whatever its audience.
 func (d *Door) userInfo(w http.ResponseWriter, r *http.Request) {
-	elsewhere, err := tokenElsewhere(r)
-	if err != nil {
+	asked := bearer.Request{
+		Authorization: r.Header["Authorization"], Proofs: r.Header["Dpop"],
+		Method: r.Method, URL: d.Issuer + pathUserInfo, HasQueryToken: r.URL.Query().Has("access_token"),
+	}
+	var err error
+	if asked.FormToken, err = tokenInForm(r); err != nil && !asked.HasQueryToken {
 		httpd.BearerError(w, r, err)
 		return
 	}
-	tok, session, err := d.Bearer.Authenticate(r.Context(), bearer.Request{
-		Authorization: r.Header["Authorization"], Proofs: r.Header["Dpop"],
-		Method: r.Method, URL: d.Issuer + pathUserInfo, HasQueryToken: elsewhere,
-	})
+	tok, session, err := d.Bearer.Authenticate(r.Context(), asked)
 	switch {
 	case errors.Is(err, bearer.ErrNoCredentials):
 		httpd.BearerError(w, r, nil)
@@ -34,66 +35,53 @@ func (d *Door) userInfo(w http.ResponseWriter, r *http.Request) {
 		httpd.BearerError(w, r, errNoOpenID)
 		return
 	}
-	answer, err := d.claims(r.Context(), tok.Scope, session)
+	claims, err := d.Tokens.PersonClaims(r.Context(), token.Person{
+		AccountID: session.AccountID, IdentityID: session.IdentityID, Scope: tok.Scope, Asked: session.Claims,
+	})
 	if err != nil {
 		httpd.BearerError(w, r, err)
 		return
 	}
-	httpd.WriteJSON(w, r, http.StatusOK, answer)
+	if claims == nil {
+		claims = map[string]any{}
+	}
+	claims["sub"] = session.AccountID.String()
+	d.writeUserInfo(w, r, session.ClientID, claims)
+}
+
+// writeUserInfo answers as JSON, or signed where the client is registered for that (OIDC Core §5.3.2).
+func (d *Door) writeUserInfo(w http.ResponseWriter, r *http.Request, clientID string, claims map[string]any) {
+	client := d.Clients.Named(clientID)
+	if client == nil || client.UserInfoAlg == "" {
+		httpd.WriteJSON(w, r, http.StatusOK, claims)
+		return
+	}
+	signed, err := d.Tokens.MintUserInfo(client, claims)
+	if err != nil {
+		httpd.BearerError(w, r, err)
+		return
+	}
+	h := w.Header()
+	h["Content-Type"] = []string{"application/jwt"}
+	h["Content-Length"] = []string{strconv.Itoa(len(signed))}
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write([]byte(signed)) // a client that is gone cannot be told
 }
 
 var errNoOpenID = &oauth.Error{
 	Code: oauth.InsufficientScope, Description: "The access token lacks the scope openid.", Scope: oauth.ScopeOpenID,
 }
 
-// tokenElsewhere tells whether an access token came in the query or the body (RS09). A body is read only as a form.
-func tokenElsewhere(r *http.Request) (bool, error) {
-	if r.URL.Query().Has("access_token") {
-		return true, nil
-	}
+// tokenInForm finds an access token in the body of a POST (RFC 6750 §2.2); nil: there is none. A body is read only as a
+// form.
+func tokenInForm(r *http.Request) (*string, error) {
 	if r.Method != http.MethodPost || r.ContentLength == 0 {
-		return false, nil
+		return nil, nil
 	}
 	form, err := httpd.DecodeForm(r)
-	return form.Has("access_token"), err
-}
-
-// userClaims is what a provider told us about the person (OIDC Core §5.1): information, never a key.
-type userClaims struct {
-	Sub           string `json:"sub"`
-	Name          string `json:"name,omitempty"`
-	Email         string `json:"email,omitempty"`
-	EmailVerified *bool  `json:"email_verified,omitempty"`
-}
-
-func (d *Door) claims(ctx context.Context, scope []string, session *domain.SessionView) (*userClaims, error) {
-	answer := &userClaims{Sub: session.AccountID.String()}
-	profile, email := slices.Contains(scope, oauth.ScopeProfile), slices.Contains(scope, oauth.ScopeEmail)
-	if !profile && !email {
-		return answer, nil
+	if err != nil || !form.Has("access_token") {
+		return nil, err
 	}
-	identities, err := d.DB.Identities(ctx, session.AccountID)
-	if err != nil {
-		return nil, oauth.Unavailable(err)
-	}
-	identity := signedInWith(identities, session.IdentityID)
-	if profile {
-		answer.Name = identity.Name
-	}
-	if email && identity.Email != "" {
-		answer.Email, answer.EmailVerified = identity.Email, &identity.EmailVerified
-	}
-	return answer, nil
-}
-
-// signedInWith is the identity that started the session; once that was unlinked, the account's oldest.
-func signedInWith(identities []domain.Identity, id domain.IdentityID) domain.Identity {
-	i := slices.IndexFunc(identities, func(x domain.Identity) bool { return x.ID == id })
-	switch {
-	case i >= 0:
-		return identities[i]
-	case len(identities) > 0:
-		return identities[0]
-	}
-	return domain.Identity{}
+	text := form.Get("access_token")
+	return &text, nil
 }

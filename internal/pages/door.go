@@ -98,12 +98,16 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, out *flow.Outcome,
 	case r.Method == http.MethodGet && r.URL.Path == pathLogin:
 		d.Look.Render(w, r, http.StatusOK, page)
 	default:
-		http.Redirect(w, r, loginAddress(shown), http.StatusSeeOther)
+		http.Redirect(w, r, loginAddress(shown, out.Login), http.StatusSeeOther)
 	}
 }
 
-func loginAddress(s flow.Shown) string {
+// loginAddress is where a trip is shown. Who wished to be somebody else still does after a slip of the pen.
+func loginAddress(s flow.Shown, l *flow.Login) string {
 	q := url.Values{"flow": {s.Flow.String()}}
+	if l != nil && l.As != "" {
+		q.Set("as", "another")
+	}
 	if s.Notice != "" {
 		q.Set("notice", strings.TrimPrefix(string(s.Notice), noticePrefix))
 	}
@@ -124,7 +128,7 @@ func (d *Door) respond(w http.ResponseWriter, r *http.Request, to *flow.Response
 		w.WriteHeader(http.StatusSeeOther)
 		return
 	}
-	p := FormPost{Action: to.RedirectURI}
+	p := FormPost{Common: d.common(r, to.Shown), Action: to.RedirectURI}
 	for _, param := range params {
 		p.Fields = append(p.Fields, Field(param))
 	}

@@ -193,6 +193,9 @@ func (l *Look) Language(uiLocales []string, acceptLanguage string) string {
 	return fallback
 }
 
+// Tags lists the languages there are, in order.
+func (l *Look) Tags() []string { return slices.Sorted(maps.Keys(l.locales)) }
+
 // lookup takes subtags off the end until a language matches (RFC 4647 §3.4), and at last takes any of its regions.
 func (l *Look) lookup(wanted string) string {
 	wanted = strings.ToLower(strings.ReplaceAll(wanted, "_", "-"))

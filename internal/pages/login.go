@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/flow"
@@ -133,15 +134,16 @@ func (d *Door) loginPage(r *http.Request, v *flow.Login) Page {
 
 // consent is POST /consent.
 func (d *Door) consent(w http.ResponseWriter, r *http.Request, form httpd.Form) {
-	allow := form.Get("action") == "allow"
-	out, err := d.Flow.Decide(r.Context(), flowID(form), d.visitor(r), allow, form.All("scope"))
+	out, err := d.Flow.Decide(r.Context(), flowID(form), d.visitor(r), flow.Decision{
+		Allow: form.Get("action") == "allow", Scope: form.All("scope"), ClientID: form.Get("client_id"),
+	})
 	d.answer(w, r, out, err)
 }
 
 func (d *Door) consentPage(r *http.Request, v *flow.Consent) Page {
 	p := Consent{Common: d.common(r, v.Shown), Account: v.Account, Device: v.Device, UserCode: v.UserCode}
 	for _, s := range v.Scope {
-		p.Scopes = append(p.Scopes, ScopeLine{Name: s, Required: s == oauth.ScopeOpenID, Checked: true})
+		p.Scopes = append(p.Scopes, ScopeLine{Name: s, Required: s == oauth.ScopeOpenID || slices.Contains(v.Implied, s), Checked: true})
 	}
 	for _, audience := range v.Resources {
 		if audience != d.Issuer {

@@ -2,6 +2,7 @@ package pages
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/countersign/countersign/internal/flow"
 	"github.com/countersign/countersign/internal/httpd"
@@ -20,12 +21,38 @@ func (d *Door) logout(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if bye.Confirm != nil {
-		p := LogoutConfirm{Common: Common{Client: clientView(bye.Client)}, Account: bye.Confirm.Account}
+		d.Look.Render(w, r, http.StatusOK, d.confirmLogout(r, bye))
+		return
+	}
+	d.signedOut(w, r, bye)
+}
+
+// confirmLogout is the page that asks.
+func (d *Door) confirmLogout(r *http.Request, bye *flow.Farewell) Page {
+	p := LogoutConfirm{Common: Common{Client: clientView(bye.Client)}, Account: bye.Confirm.Account, Clients: bye.Confirm.Clients}
+	p.Lang = d.Look.Language(bye.Locales, r.Header.Get("Accept-Language"))
+	if to := bye.Confirm.Return; to != "" {
+		// The client may send the browser on to another host of its: browsers hold that to the form's policy too.
+		if strings.HasPrefix(to, "https:") {
+			to = "https:"
+		}
+		p.FormTargets = []string{to}
+	}
+	for _, param := range bye.Confirm.Carried {
+		p.Fields = append(p.Fields, Field(param))
+	}
+	return p
+}
+
+// signedOut takes the cookie away and sends the browser where it may go.
+func (d *Door) signedOut(w http.ResponseWriter, r *http.Request, bye *flow.Farewell) {
+	d.setCookies(w, &flow.Outcome{SignedOut: true})
+	if bye.Back != "" {
+		p := LogoutDone{Common: Common{Client: clientView(bye.Client)}, ReturnURL: bye.Back}
 		p.Lang = d.Look.Language(bye.Locales, r.Header.Get("Accept-Language"))
 		d.Look.Render(w, r, http.StatusOK, p)
 		return
 	}
-	d.setCookies(w, &flow.Outcome{SignedOut: true})
 	to := pathLogoutDone
 	if bye.Return != "" {
 		to = bye.Return
@@ -37,8 +64,9 @@ func (d *Door) logout(w http.ResponseWriter, r *http.Request) {
 // postedLogout is POST /logout: our own form, or a client's. A client's comes without our cookies and is asked again by
 // GET, with them.
 func (d *Door) postedLogout(w http.ResponseWriter, r *http.Request) {
-	site := r.Header.Get("Sec-Fetch-Site")
-	if site == "cross-site" || site == "same-site" {
+	site, origin := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
+	foreign := site == "" && origin != "" && origin != "null" && origin != d.Issuer // an older browser
+	if site == "cross-site" || site == "same-site" || foreign {
 		d.askByGet(w, r, pathLogout)
 		return
 	}
@@ -49,12 +77,12 @@ func (d *Door) postedLogout(w http.ResponseWriter, r *http.Request) {
 	}
 	switch form.Get("action") {
 	case "confirm":
-		if err := d.Flow.ConfirmedLogout(r.Context(), d.visitor(r)); err != nil {
+		bye, err := d.Flow.ConfirmedLogout(r.Context(), form, d.visitor(r))
+		if err != nil {
 			d.Fail(w, r, err)
 			return
 		}
-		d.setCookies(w, &flow.Outcome{SignedOut: true})
-		http.Redirect(w, r, pathLogoutDone, http.StatusSeeOther)
+		d.signedOut(w, r, bye)
 	case "cancel":
 		d.Look.Render(w, r, http.StatusOK, LogoutDone{Kept: true})
 	default:

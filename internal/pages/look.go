@@ -199,7 +199,8 @@ func prepared(p Page, r *http.Request) (Page, string) {
 	case *FormPost:
 		return prepared(*v, r)
 	case FormPost:
-		return v, policy(nil, append([]string{v.Action}, v.FormTargets...)...) // it posts to the client and nowhere else
+		name, _, _ := strings.Cut(v.Action, ":") // the client, which may send the browser on to another host of its
+		return v, policy(nil, append([]string{name + ":"}, v.FormTargets...)...)
 	}
 	return p, csp
 }

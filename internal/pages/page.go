@@ -111,6 +111,7 @@ type LogoutConfirm struct {
 	Common
 	Account string
 	Clients []string // names of the apps that are told
+	Fields  []Field  // to come back with the person's answer
 }
 
 // LogoutDone says that the browser is signed out, or that it is not.

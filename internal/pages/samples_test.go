@@ -38,7 +38,7 @@ func samples() []sample {
 		{"device_denied", DeviceDone{Common: bare}},
 		{"error", Error{Common: quiet, Code: "access_denied", Detail: "The app sent a redirect_uri that is not registered.", RequestID: "R3QU3ST", RestartURL: "/authorize/again", BackURL: "com.example.bluebird:/callback?error=access_denied"}},
 		{"error_bare", Error{Common: bare, Code: "server_error"}},
-		{"logout_confirm", LogoutConfirm{Common: quiet, Account: "ada@example.com", Clients: []string{"Bluebird Books", "Harbour Mail"}}},
+		{"logout_confirm", LogoutConfirm{Common: quiet, Account: "ada@example.com", Clients: []string{"Bluebird Books", "Harbour Mail"}, Fields: []Field{{"client_id", "bluebird"}, {"post_logout_redirect_uri", "https://bluebird.example/bye"}}}},
 		{"logout_confirm_bare", LogoutConfirm{Common: bare}},
 		{"logout_done", LogoutDone{Common: quiet, ReturnURL: "https://bluebird.example/bye"}},
 		{"logout_kept", LogoutDone{Common: quiet, Kept: true}},

@@ -121,13 +121,14 @@ func (s *Service) identify(w *store.BrowserSignIn, a Arrival) error {
 	i := domain.Identity{ID: domain.NewID[domain.IdentityID](), CreatedAt: a.Now, LastUsedAt: a.Now}
 	switch {
 	case a.Subject != nil:
-		name, err := displayName(a.Subject.Name, a.User)
+		name, err := displayName(a.Subject, a.User)
 		if err != nil {
-			name = "" // unsigned text that came by way of the browser: a name is not worth a sign-in
+			name = personName{} // unsigned text that came by way of the browser: a name is not worth a sign-in
 		}
 		i.Provider, i.Issuer, i.Subject = a.Subject.Provider, a.Subject.Issuer, a.Subject.Subject
-		i.Email, i.EmailVerified, i.Name, i.ProvedEmail = a.Subject.Email, a.Subject.EmailVerified, name, a.Subject.ProvedEmail
-		w.JoinEmail = a.Subject.ProvedEmail // an account that proved this address with a code (DESIGN section 4)
+		i.Email, i.EmailVerified, i.Name, i.ProvedEmail = a.Subject.Email, a.Subject.EmailVerified, name.whole, a.Subject.ProvedEmail
+		w.NewProfile = firstProfile(a.Subject, name)
+		w.Join = joining(a.Subject)
 		if err := s.keepGrant(w, a); err != nil {
 			return err
 		}
@@ -140,13 +141,15 @@ func (s *Service) identify(w *store.BrowserSignIn, a Arrival) error {
 	default:
 		i.Provider, i.Issuer, i.Subject = "email", domain.EmailIssuer, a.Email
 		i.Email, i.EmailVerified, i.ProvedEmail = a.Email, true, a.Email
-		if neverRecycled(a.Email) {
-			w.JoinEmail = a.Email
-		}
+		w.Join = store.EmailJoin{Address: a.Email, Vouched: neverRecycled(a.Email)}
 	}
 	w.NewIdentity = i
 	return nil
 }
+
+// joining lets somebody a provider vouches for join the account that proved the very same address with a code (DESIGN
+// section 4, decision 8).
+func joining(who *upstream.Subject) store.EmailJoin { return store.EmailJoin{Address: who.ProvedEmail} }
 
 // neverRecycled tells whether an address is never given to another person. Only then may whoever reads its mail now join
 // the account a provider once vouched for it: in a company's domain it may have been somebody else's (decision 8).

@@ -4,6 +4,9 @@ import (
 	"encoding/base64"
 	"testing"
 	"time"
+
+	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/upstream"
 )
 
 // FuzzParseChallenge asserts that a nonce has one spelling: whatever is accepted is written back as it came.
@@ -37,16 +40,18 @@ func FuzzUserName(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, user string) {
-		name, err := displayName("", user)
+		name, err := displayName(&upstream.Subject{}, user)
 		if err != nil {
 			return
 		}
-		if len([]rune(name)) > maxNameRunes {
-			t.Fatalf("name of %d characters", len([]rune(name)))
-		}
-		for _, r := range name {
-			if !printable(r) {
-				t.Fatalf("%q has %q in it", name, r)
+		for _, part := range []string{name.whole, name.given, name.family} {
+			if len([]rune(part)) > maxNameRunes {
+				t.Fatalf("name of %d characters", len([]rune(part)))
+			}
+			for _, r := range part {
+				if !domain.Printable(r) {
+					t.Fatalf("%q has %q in it", part, r)
+				}
 			}
 		}
 	})

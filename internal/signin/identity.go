@@ -23,7 +23,7 @@ type caller struct {
 // proven is evidence that held, with the row that will consume it.
 type proven struct {
 	subject *upstream.Subject
-	name    string // the token's, or what the app says Apple told it
+	name    personName // the token's, or what the app says Apple told it
 	nonce   store.Nonce
 }
 
@@ -70,7 +70,7 @@ func (s *Service) prove(ctx context.Context, now time.Time, by caller, e Evidenc
 	if withoutNonce {
 		nonce = store.Nonce{Hash: jose.SigningInputHash(e.SubjectToken), ExpiresAt: now.Add(tokenNonceTTL), KeyID: s.Keys.Current()}
 	}
-	name, err := displayName(subject.Name, e.User)
+	name, err := displayName(subject, e.User)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (p *proven) identity(now time.Time) domain.Identity {
 	return domain.Identity{
 		ID:       domain.NewID[domain.IdentityID](),
 		Provider: p.subject.Provider, Issuer: p.subject.Issuer, Subject: p.subject.Subject,
-		Email: p.subject.Email, EmailVerified: p.subject.EmailVerified, Name: p.name,
+		Email: p.subject.Email, EmailVerified: p.subject.EmailVerified, Name: p.name.whole, ProvedEmail: p.subject.ProvedEmail,
 		CreatedAt: now, LastUsedAt: now,
 	}
 }

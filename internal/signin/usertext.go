@@ -3,11 +3,12 @@ package signin
 import (
 	"encoding/json"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
+	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/jose"
 	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/upstream"
 )
 
 const (
@@ -16,58 +17,61 @@ const (
 	maxUserBytes       = 4096
 )
 
+// personName is what somebody is called, whole and in parts; the parts may be empty.
+type personName struct{ whole, given, family string }
+
 // displayName is the signed name, or else the one the app says the provider gave it: Apple shows it to the app once
 // and never signs it.
-func displayName(signed, user string) (string, error) {
-	if signed != "" || user == "" {
-		return tidyName(signed), nil
+func displayName(signed *upstream.Subject, user string) (n personName, err error) {
+	n = personName{signed.Name, signed.GivenName, signed.FamilyName}
+	if n.whole == "" && user != "" {
+		n, err = userName(user)
 	}
-	name, err := userName(user)
-	return tidyName(name), err
+	return personName{tidyName(n.whole), tidyName(n.given), tidyName(n.family)}, err
 }
 
 // userName reads `user`: Apple's JSON object {"name":{"firstName":…,"lastName":…}}, or just a name (docs/api.md). An
 // e-mail in it is unsigned and ignored. Other JSON is what an app's serializer makes of nothing, such as null: it is no
 // name, and the one that is kept is kept for ever.
-func userName(user string) (string, error) {
+func userName(user string) (n personName, err error) {
 	if len(user) > maxUserBytes || !utf8.ValidString(user) {
-		return "", oauth.E(oauth.InvalidRequest, "user must be valid UTF-8 of at most 4096 bytes.")
+		return n, oauth.E(oauth.InvalidRequest, "user must be valid UTF-8 of at most 4096 bytes.")
 	}
 	if !strings.HasPrefix(strings.TrimSpace(user), "{") {
 		if json.Valid([]byte(user)) {
-			return "", nil
+			return n, nil
 		}
-		return user, nil
+		return personName{whole: user}, nil
 	}
 	bad := oauth.E(oauth.InvalidRequest,
 		"user is not the object Apple gives: {'name':{'firstName':'...','lastName':'...'}} in JSON, or a plain name.")
 	object, err := jose.ParseObject([]byte(user))
 	if err != nil {
-		return "", bad.Because(err)
+		return n, bad.Because(err)
 	}
 	name, ok, err := object.Object("name")
 	if err != nil {
-		return "", bad.Because(err)
+		return n, bad.Because(err)
 	}
 	if !ok {
-		return "", nil
+		return n, nil
 	}
 	first, _, err := name.String("firstName")
 	if err != nil {
-		return "", bad.Because(err)
+		return n, bad.Because(err)
 	}
 	last, _, err := name.String("lastName")
 	if err != nil {
-		return "", bad.Because(err)
+		return n, bad.Because(err)
 	}
-	return first + " " + last, nil
+	return personName{first + " " + last, first, last}, nil
 }
 
 // tidyName drops what cannot be shown and cuts the rest. A name is not refused: Apple tells it once, and a person
 // cannot mend it in the middle of a sign-in.
 func tidyName(name string) string {
 	kept := strings.TrimSpace(strings.Map(func(r rune) rune {
-		if !printable(r) {
+		if !domain.Printable(r) {
 			return -1
 		}
 		return r
@@ -83,19 +87,8 @@ func checkDeviceName(name string) error {
 	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxDeviceNameRunes {
 		return oauth.E(oauth.InvalidRequest, "device_name must be valid UTF-8 of at most 128 characters.")
 	}
-	if strings.ContainsFunc(name, func(r rune) bool { return !printable(r) }) {
+	if strings.ContainsFunc(name, func(r rune) bool { return !domain.Printable(r) }) {
 		return oauth.E(oauth.InvalidRequest, "device_name must not contain control characters.")
 	}
 	return nil
-}
-
-// printable leaves out controls, line separators and what turns the direction of the text around it.
-func printable(r rune) bool {
-	switch {
-	case r == utf8.RuneError, unicode.IsControl(r), r == '\u2028', r == '\u2029':
-		return false
-	case r >= '\u202a' && r <= '\u202e', r >= '\u2066' && r <= '\u2069':
-		return false
-	}
-	return true
 }

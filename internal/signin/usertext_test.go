@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/upstream"
 )
 
 func TestDisplayName(t *testing.T) {
@@ -34,17 +35,35 @@ func TestDisplayName(t *testing.T) {
 		{"4 KiB are enough", "", strings.Repeat("a", 4097), refused},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := displayName(tt.signed, tt.user)
+			got, err := displayName(&upstream.Subject{Name: tt.signed}, tt.user)
 			if tt.want == refused {
 				if oauth.AsError(err).Code != oauth.InvalidRequest {
 					t.Fatalf("got %q, %v; want invalid_request", got, err)
 				}
 				return
 			}
-			if err != nil || got != tt.want {
+			if err != nil || got.whole != tt.want {
 				t.Fatalf("got %q, %v; want %q", got, err, tt.want)
 			}
 		})
+	}
+}
+
+func TestANameComesInItsParts(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		signed upstream.Subject
+		user   string
+		want   personName
+	}{
+		{"as the token has them", upstream.Subject{Name: "Ada Lovelace", GivenName: "Ada", FamilyName: "Lovelace"}, "", personName{"Ada Lovelace", "Ada", "Lovelace"}},
+		{"as Apple's object has them", upstream.Subject{}, `{"name":{"firstName":"Ada","lastName":"King\u0000"}}`, personName{"Ada King", "Ada", "King"}},
+		{"a plain name has none", upstream.Subject{}, "Ada Lovelace", personName{whole: "Ada Lovelace"}},
+		{"what is signed is not mixed with what is not", upstream.Subject{Name: "Grace"}, `{"name":{"firstName":"Ada"}}`, personName{whole: "Grace"}},
+	} {
+		if got, err := displayName(&tt.signed, tt.user); err != nil || got != tt.want {
+			t.Errorf("%s: %+v, %v", tt.name, got, err)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/countersign/countersign/internal/domain"
@@ -17,18 +18,38 @@ func browserFields(b *domain.Browser) []any {
 		words{&b.AMR}, when{&b.CreatedAt}, when{&b.SeenAt}, when{&b.ExpiresAt}, when{&b.EndsAt}, when{&b.EndedAt}}
 }
 
-// Browser reads a browser with its liveness. ErrNotFound.
+// Browser reads a browser with its liveness. Concurrent calls share a query. ErrNotFound.
 func (db *DB) Browser(ctx context.Context, id domain.BrowserID) (*domain.BrowserView, error) {
-	v, err := readBrowser(ctx, db.reader, id)
-	if err != nil {
+	v, err := db.browsers.call(ctx, id, id)
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("read browser: %w", err)
+	case v == nil:
+		return nil, fmt.Errorf("read browser: %w", ErrNotFound)
 	}
-	return &v, nil
+	own := *v // others may hold the same answer
+	own.AMR = slices.Clone(v.AMR)
+	return &own, nil
+}
+
+const browserView = "SELECT " + browserColumns + `, a.state FROM browsers b JOIN accounts a ON a.id = b.account_id `
+
+func scanBrowser(row scanner) (v domain.BrowserView, err error) {
+	err = row.Scan(append(browserFields(&v.Browser), &v.AccountState)...)
+	return v, err
+}
+
+// readBrowsers answers for many at once, in order; nil for one that is not there.
+func (db *DB) readBrowsers(ctx context.Context, ids []domain.BrowserID) ([]*domain.BrowserView, error) {
+	return readMany(ctx, db, ids, manyRows[domain.BrowserID, domain.BrowserView]{
+		one: browserView + "WHERE b.id = $1", many: browserView + "WHERE b.id = ANY($1)", scan: scanBrowser,
+		key: func(v *domain.BrowserView) domain.BrowserID { return v.ID },
+		raw: func(id domain.BrowserID) []byte { return id[:] },
+	})
 }
 
 func readBrowser(ctx context.Context, q queryer, id domain.BrowserID) (v domain.BrowserView, err error) {
-	err = one(ctx, q, "SELECT "+browserColumns+`, a.state FROM browsers b JOIN accounts a ON a.id = b.account_id
-		WHERE b.id = $1`, []any{id[:]}, append(browserFields(&v.Browser), &v.AccountState)...)
+	err = one(ctx, q, browserView+"WHERE b.id = $1", []any{id[:]}, append(browserFields(&v.Browser), &v.AccountState)...)
 	return v, err
 }
 

@@ -17,8 +17,9 @@ type BrowserSignIn struct {
 	Now         time.Time
 	Flow        domain.Flow // the step it makes, with the version that was seen; account, identity, browser are filled in by the store
 	NewAccount  domain.Account
-	NewIdentity domain.Identity  // Issuer and Subject find the known one; e-mail and name fill what is empty
-	JoinEmail   string           // an address this sign-in proves: an unknown identity joins the one account that proved it before
+	NewProfile  domain.Profile  // of a new account
+	NewIdentity domain.Identity // Issuer and Subject find the known one; e-mail and name fill what is empty
+	Join        EmailJoin
 	OnlyAccount domain.AccountID // nobody else may sign in; zero: anybody may
 	Browser     domain.Browser
 	Replaces    domain.BrowserID // what the browser was signed in as; the caller has checked its secret
@@ -75,15 +76,15 @@ func (db *DB) browserSteps(ctx context.Context, q queryer, s BrowserSignIn) (Bro
 		return BrowserSignInResult{Verdict: FlowMovedOn}, err
 	}
 	// 2. Who is it, and may they?
-	who, joins, err := db.findBrowserOwner(ctx, q, &s)
+	who, err := db.findOrJoin(ctx, q, *s.account())
 	if err != nil {
 		return refused, err
 	}
-	if refused.Verdict, err = db.judgeBrowserOwner(ctx, q, &s, who, joins); err != nil || refused.Verdict != BrowserSignedIn {
+	if refused.Verdict, err = db.judgeBrowserOwner(ctx, q, &s, who); err != nil || refused.Verdict != BrowserSignedIn {
 		return refused, err
 	}
 	// 3. What is new of them.
-	if err := db.putOwner(ctx, q, &s, who, joins); err != nil {
+	if err := db.putOwner(ctx, q, &s, who); err != nil {
 		return refused, err
 	}
 	// 4. The browser, and the step.
@@ -103,45 +104,45 @@ func (db *DB) browserSteps(ctx context.Context, q queryer, s BrowserSignIn) (Bro
 	next.Version++
 	e := s.account().by(who.account)
 	e.Reason = b.ID.String()
-	return BrowserSignInResult{Verdict: BrowserSignedIn, Flow: next, Browser: b, NewAccount: !who.known && !joins, Joined: joins},
+	return BrowserSignInResult{Verdict: BrowserSignedIn, Flow: next, Browser: b, NewAccount: !who.known && !who.joins, Joined: who.joins},
 		audit(ctx, q, db.of(e, "browser.sign_in"))
 }
 
 // account is what a sign-in on our pages has in common with a native one.
 func (s *BrowserSignIn) account() *SignIn {
-	return &SignIn{Now: s.Now, NewAccount: s.NewAccount, NewIdentity: s.NewIdentity, Event: s.Event,
+	return &SignIn{Now: s.Now, NewAccount: s.NewAccount, NewProfile: s.NewProfile, NewIdentity: s.NewIdentity, Event: s.Event, Join: s.Join,
 		Session: domain.Session{ClientID: s.Flow.Request.ClientID}}
 }
 
-// findBrowserOwner finds the account of the identity, the one it joins, or the one to be made.
-func (db *DB) findBrowserOwner(ctx context.Context, q queryer, s *BrowserSignIn) (who owner, joins bool, err error) {
-	who, err = findOwner(ctx, q, *s.account())
-	if err != nil || who.known || s.JoinEmail == "" || s.Passkey != nil {
-		return who, false, err
+// findOrJoin finds the account of the identity, the one it joins, or the one to be made.
+func (db *DB) findOrJoin(ctx context.Context, q queryer, s SignIn) (owner, error) {
+	who, err := findOwner(ctx, q, s)
+	if err != nil || who.known || s.Join.Address == "" {
+		return who, err
 	}
-	if err := db.lockAddress(ctx, q, s.JoinEmail); err != nil {
-		return who, false, err
+	if err := db.lockAddress(ctx, q, s.Join.Address); err != nil {
+		return who, err
 	}
-	return db.findByEmail(ctx, q, s, who)
+	return db.findByEmail(ctx, q, s.Join, who)
 }
 
 // findByEmail finds the one account that proved the address. If several did, nobody can tell which is meant, and none is.
 // The rows are held, so that none is unlinked meanwhile.
-func (db *DB) findByEmail(ctx context.Context, q queryer, s *BrowserSignIn, fresh owner) (who owner, joins bool, err error) {
+func (db *DB) findByEmail(ctx context.Context, q queryer, join EmailJoin, fresh owner) (owner, error) {
 	list, err := all(ctx, q, func(row scanner) (a domain.Account, err error) {
 		err = row.Scan(fixed{a.ID[:]}, &a.State)
 		return a, err
-	}, `SELECT e.account_id, a.state FROM emails e JOIN accounts a ON a.id = e.account_id WHERE e.address = $1`+
-		db.locking(" FOR SHARE OF e"), s.JoinEmail)
+	}, `SELECT e.account_id, a.state FROM emails e JOIN accounts a ON a.id = e.account_id JOIN identities i ON i.id = e.identity_id
+		WHERE e.address = $1 AND ($2 OR i.issuer = $3)`+db.locking(" FOR SHARE OF e"), join.Address, join.Vouched, domain.EmailIssuer)
 	if err != nil || len(list) == 0 {
-		return fresh, false, err
+		return fresh, err
 	}
 	for _, a := range list {
 		if a.ID != list[0].ID {
-			return fresh, false, nil
+			return fresh, nil
 		}
 	}
-	return owner{identity: fresh.identity, account: list[0].ID, live: list[0].State == domain.AccountActive}, true, nil
+	return owner{identity: fresh.identity, account: list[0].ID, joins: true, live: list[0].State == domain.AccountActive}, nil
 }
 
 // lockAddress makes first sign-ins that prove one address wait for each other, or they would make an account each.
@@ -152,8 +153,8 @@ func (db *DB) lockAddress(ctx context.Context, q queryer, address string) error 
 
 // judgeBrowserOwner decides on the sign-in before anything is written. A passkey's counter is the exception: it is
 // judged by the very statement that advances it, and the alarm of a clone stays.
-func (db *DB) judgeBrowserOwner(ctx context.Context, q queryer, s *BrowserSignIn, who owner, joins bool) (BrowserVerdict, error) {
-	found := who.known || joins
+func (db *DB) judgeBrowserOwner(ctx context.Context, q queryer, s *BrowserSignIn, who owner) (BrowserVerdict, error) {
+	found := who.known || who.joins
 	switch {
 	case s.Passkey != nil && !found:
 		return UnknownIdentity, nil
@@ -178,7 +179,7 @@ func (db *DB) judgeBrowserOwner(ctx context.Context, q queryer, s *BrowserSignIn
 }
 
 // putOwner writes what is new of account and identity.
-func (db *DB) putOwner(ctx context.Context, q queryer, s *BrowserSignIn, who owner, joins bool) (err error) {
+func (db *DB) putOwner(ctx context.Context, q queryer, s *BrowserSignIn, who owner) (err error) {
 	in := s.account()
 	switch {
 	case who.known:
@@ -187,7 +188,7 @@ func (db *DB) putOwner(ctx context.Context, q queryer, s *BrowserSignIn, who own
 		if err = useIdentity(ctx, q, who.identity, *in); err == nil {
 			err = putEmail(ctx, q, known)
 		}
-	case joins:
+	case who.joins:
 		err = db.attachIdentity(ctx, q, *in, who.account)
 	default:
 		err = db.createAccount(ctx, q, *in)

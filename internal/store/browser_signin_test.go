@@ -29,7 +29,7 @@ func newBrowserSignIn(t testing.TB, db *DB) BrowserSignIn {
 func byEmail(t testing.TB, db *DB, address string) BrowserSignIn {
 	in := newBrowserSignIn(t, db)
 	in.NewIdentity.Provider, in.NewIdentity.Issuer, in.NewIdentity.Subject = "email", domain.EmailIssuer, address
-	in.NewIdentity.ProvedEmail, in.JoinEmail = address, address
+	in.NewIdentity.ProvedEmail, in.Join = address, EmailJoin{Address: address, Vouched: true}
 	return in
 }
 
@@ -172,7 +172,7 @@ func TestAnAddressJoinsNobodyWhereItIsNotProvedOrNotOnesAlone(t *testing.T) { //
 			t.Error("one of two was chosen")
 		}
 		without := byEmail(t, db, "two@example.com")
-		without.NewIdentity.Subject, without.JoinEmail = rand.Text(), ""
+		without.NewIdentity.Subject, without.Join = rand.Text(), EmailJoin{}
 		if got := mustSignInBrowser(t, db, without, BrowserSignedIn); !got.NewAccount {
 			t.Error("it joined unasked")
 		}

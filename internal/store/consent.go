@@ -78,8 +78,9 @@ func union(a, b []string) []string {
 }
 
 // WithdrawConsent forgets what the account agreed that the client may have and ends all its sessions there, in one
-// transaction. A code redeemed meanwhile holds the row: its session is seen, or it is refused.
-func (db *DB) WithdrawConsent(ctx context.Context, acc domain.AccountID, clientID string, e domain.Event) (found bool, err error) {
+// transaction. A code redeemed meanwhile holds the row: its session is seen, or it is refused. The nonces are those of a
+// re-authentication: ErrNonceSpent if one was consumed before.
+func (db *DB) WithdrawConsent(ctx context.Context, acc domain.AccountID, clientID string, e domain.Event, nonces ...Nonce) (found bool, err error) {
 	found, err = write(ctx, db, alone, func(ctx context.Context, q queryer) (bool, error) {
 		n, err := change(ctx, q, "DELETE FROM consents WHERE account_id = $1 AND client_id = $2", acc[:], clientID)
 		if err != nil || n == 0 {
@@ -91,7 +92,7 @@ func (db *DB) WithdrawConsent(ctx context.Context, acc domain.AccountID, clientI
 			return false, err
 		}
 		_, err = db.endSteps(ctx, q, ending{
-			where: "account_id = $3 AND client_id = $4", args: []any{acc[:], clientID}, reason: domain.EndedByConsent, event: e,
+			where: "account_id = $3 AND client_id = $4", args: []any{acc[:], clientID}, reason: domain.EndedByConsent, event: e, nonces: nonces,
 		})
 		return true, err
 	})

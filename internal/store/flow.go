@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/countersign/countersign/internal/domain"
 )
 
@@ -23,20 +25,8 @@ func flowFields(f *domain.Flow) []any {
 // StartFlow inserts a flow. ErrTaken if another one has its user code. The trail tells of accounts and sessions; what a
 // flow leads to is there, the flow is not.
 func (db *DB) StartFlow(ctx context.Context, f domain.Flow) error {
-	const insert = `INSERT INTO flows (` + flowColumns + `, client_id, too_soon) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
-		$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, FALSE) ON CONFLICT DO NOTHING`
-	request, err := json.Marshal(f.Request)
-	if err != nil {
-		return fmt.Errorf("start flow: %w", err)
-	}
-	n, err := write(ctx, db, single, func(ctx context.Context, q queryer) (int64, error) {
-		return change(ctx, q, insert, f.ID[:], f.Kind, f.State, f.Version, f.Visitor[:], string(request),
-			orEmpty(f.Progress), f.Attempts, micros(f.CreatedAt), micros(f.ExpiresAt), orNull(f.AccountID),
-			orNull(f.IdentityID), orNull(f.BrowserID), micros(f.AuthTime), joined(f.AMR), joined(f.Scope),
-			hashOrNull(f.CodeHash), orNull(f.SessionID), micros(f.RedeemedAt), f.UserCode, f.Interval.Microseconds(),
-			micros(f.PolledAt), f.Request.ClientID)
-	})
-	if err == nil && n == 0 {
+	made, err := db.insertFlow(ctx, &f)
+	if err == nil && !made {
 		err = ErrTaken
 	}
 	if err != nil {
@@ -45,14 +35,98 @@ func (db *DB) StartFlow(ctx context.Context, f domain.Flow) error {
 	return nil
 }
 
+const insertFlow = `INSERT INTO flows (` + flowColumns + `, client_id, too_soon) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
+	$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, FALSE) ON CONFLICT DO NOTHING`
+
+// insertFlow shares its commit with others on either engine. false: its user code is taken.
+func (db *DB) insertFlow(ctx context.Context, f *domain.Flow) (bool, error) {
+	if db.postgres() {
+		return db.granted.call(ctx, f.ID, f)
+	}
+	return write(ctx, db, single, func(ctx context.Context, q queryer) (bool, error) {
+		values, err := flowValues(f)
+		if err != nil {
+			return false, err
+		}
+		n, err := change(ctx, q, insertFlow, values...)
+		return n == 1, err
+	})
+}
+
+// insertFlows sends many in one journey, with one commit.
+func (db *DB) insertFlows(ctx context.Context, batch []*domain.Flow) ([]bool, error) {
+	return retried(ctx, func() (made []bool, err error) {
+		err = db.pipelined(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+			made, err = sendFlows(ctx, conn, batch)
+			return err
+		})
+		return made, err
+	})
+}
+
+func sendFlows(ctx context.Context, conn *pgx.Conn, batch []*domain.Flow) (_ []bool, err error) {
+	var b pgx.Batch
+	for _, f := range batch {
+		values, err := flowValues(f)
+		if err != nil {
+			return nil, err
+		}
+		b.Queue(insertFlow, values...)
+	}
+	results := conn.SendBatch(ctx, &b)
+	defer func() { err = errors.Join(err, results.Close()) }()
+	made := make([]bool, len(batch))
+	for i := range made {
+		tag, err := results.Exec()
+		if err != nil {
+			return nil, err
+		}
+		made[i] = tag.RowsAffected() == 1
+	}
+	return made, nil
+}
+
+func flowValues(f *domain.Flow) ([]any, error) {
+	request, err := json.Marshal(f.Request)
+	if err != nil {
+		return nil, err
+	}
+	return []any{f.ID[:], f.Kind, f.State, f.Version, f.Visitor[:], string(request), orEmpty(f.Progress), f.Attempts,
+		micros(f.CreatedAt), micros(f.ExpiresAt), orNull(f.AccountID), orNull(f.IdentityID), orNull(f.BrowserID),
+		micros(f.AuthTime), joined(f.AMR), joined(f.Scope), hashOrNull(f.CodeHash), orNull(f.SessionID),
+		micros(f.RedeemedAt), f.UserCode, f.Interval.Microseconds(), micros(f.PolledAt), f.Request.ClientID}, nil
+}
+
 // Flow reads a flow. ErrNotFound.
 func (db *DB) Flow(ctx context.Context, id domain.FlowID) (*domain.Flow, error) {
 	return db.readFlow(ctx, "id = $1", id[:])
 }
 
-// FlowByCode finds the flow of a code or a device code by its SHA-256. ErrNotFound.
+// FlowByCode finds the flow of a code or a device code by its SHA-256. Concurrent calls share a query. ErrNotFound.
 func (db *DB) FlowByCode(ctx context.Context, hash [32]byte) (*domain.Flow, error) {
-	return db.readFlow(ctx, "code_hash = $1", hash[:])
+	f, err := db.codes.call(ctx, hash, hash)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("read flow: %w", err)
+	case f == nil:
+		return nil, fmt.Errorf("read flow: %w", ErrNotFound)
+	}
+	own := *f // others may hold the same answer; nobody changes what it points to
+	return &own, nil
+}
+
+// readByCode answers for many at once, in order; nil for one that is not there.
+func (db *DB) readByCode(ctx context.Context, hashes [][32]byte) ([]*domain.Flow, error) {
+	const flows = "SELECT " + flowColumns + " FROM flows WHERE code_hash = "
+	return readMany(ctx, db, hashes, manyRows[[32]byte, domain.Flow]{
+		one: flows + "$1", many: flows + "ANY($1)",
+		scan: func(row scanner) (f domain.Flow, err error) {
+			err = row.Scan(flowFields(&f)...)
+			return f, err
+		},
+		key: func(f *domain.Flow) [32]byte { return f.CodeHash },
+		raw: func(hash [32]byte) []byte { return hash[:] },
+	})
 }
 
 // FlowByUserCode finds the flow of a device by what the person typed, without its dash. ErrNotFound; no code finds none.

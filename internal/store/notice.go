@@ -33,6 +33,15 @@ func putNotice(ctx context.Context, q queryer, s ended, now time.Time) error {
 	return err
 }
 
+// NoticeDue tells whether there is a notice to be claimed: a look that costs no write.
+func (db *DB) NoticeDue(ctx context.Context, now time.Time) (bool, error) {
+	due, err := exists(ctx, db.reader, "SELECT 1 FROM notices WHERE due_at <= $1 AND expires_at > $1 LIMIT 1", micros(now))
+	if err != nil {
+		return false, fmt.Errorf("look for notices: %w", err)
+	}
+	return due, nil
+}
+
 // DueNotices leases up to limit due notices; two nodes never hold one at a time. Attempts counts this one.
 func (db *DB) DueNotices(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]Notice, error) {
 	claim := `UPDATE notices SET due_at = $1, attempts = attempts + 1 WHERE id IN (

@@ -137,9 +137,13 @@ func (db *DB) Close() error {
 	if db.postgres() {
 		db.rotations.close()
 		db.signIns.close()
+		db.redemptions.close()
+		db.granted.close()
 	}
 	db.sessions.close()
 	db.clients.close()
+	db.browsers.close()
+	db.codes.close()
 	var err error
 	if db.lite != nil {
 		err = db.lite.close()

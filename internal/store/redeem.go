@@ -42,10 +42,13 @@ type RedeemResult struct {
 
 // RedeemFlow spends a code and starts its session in one transaction: of any number of calls one succeeds, and a code
 // that is spent has its session (I2).
-func (db *DB) RedeemFlow(ctx context.Context, r Redemption) (result RedeemResult, err error) {
-	result, err = write(ctx, db, shared, func(ctx context.Context, q queryer) (RedeemResult, error) {
-		return db.redeemSteps(ctx, q, r)
-	})
+func (db *DB) RedeemFlow(ctx context.Context, r Redemption) (RedeemResult, error) {
+	result, done, err := db.redeemTogether(ctx, &r)
+	if err == nil && !done {
+		result, err = write(ctx, db, shared, func(ctx context.Context, q queryer) (RedeemResult, error) {
+			return db.redeemSteps(ctx, q, r)
+		})
+	}
 	if err != nil {
 		return RedeemResult{}, fmt.Errorf("redeem flow: %w", err)
 	}
@@ -83,6 +86,13 @@ func (db *DB) redeemSteps(ctx context.Context, q queryer, r Redemption) (RedeemR
 		return RedeemResult{Verdict: verdict}, err
 	}
 	// 4. Its session.
+	same, err := db.sameSession(ctx, q, &r)
+	if err != nil {
+		return RedeemResult{}, err
+	}
+	if same != nil {
+		return RedeemResult{Redeemed, *same}, nil
+	}
 	started, err := db.startSession(ctx, q, SignIn{Now: r.Now, NewDevice: r.NewDevice, Session: r.Session, Event: r.Event}, false)
 	return RedeemResult{Redeemed, started.Session}, err
 }
@@ -131,4 +141,34 @@ func (db *DB) judgeRedemption(ctx context.Context, q queryer, r *Redemption, cli
 		return RedeemNoConsent, nil
 	}
 	return Redeemed, nil
+}
+
+// sameSession finds the session this browser already has for the very same thing, and takes it on instead of a new one. An
+// app that asks silently every few minutes whether its person is still signed in would otherwise leave a row each time.
+// It is only for sessions nobody has a refresh token of: those are one per sign-in, or one app's token would be another's.
+func (db *DB) sameSession(ctx context.Context, q queryer, r *Redemption) (*domain.Session, error) {
+	s := &r.Session
+	if s.BrowserID.IsZero() || r.ofItsOwn() {
+		return nil, nil
+	}
+	var id domain.SessionID
+	err := one(ctx, q, `UPDATE sessions SET idle_expires_at = $10 WHERE id = (
+			SELECT id FROM sessions WHERE account_id = $1 AND browser_id = $2 AND client_id = $3 AND identity_id = $4
+			AND tier = $5 AND scope = $6 AND resources = $7 AND claims = $8 AND auth_time = $9 AND amr = $12
+			AND state = 1 AND idle_expires_at > $11 AND (absolute_expires_at = 0 OR absolute_expires_at > $11)
+			ORDER BY id LIMIT 1) AND state = 1 RETURNING id`,
+		[]any{s.AccountID[:], s.BrowserID[:], s.ClientID, s.IdentityID[:], s.Tier, joined(s.Scope), joined(s.Resources),
+			joined(s.Claims), micros(s.AuthTime), micros(s.IdleExpiresAt), micros(r.Now), joined(s.AMR)}, fixed{id[:]})
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	view, _, err := readSession(ctx, q, id)
+	if err != nil {
+		return nil, err
+	}
+	_, err = change(ctx, q, "UPDATE flows SET session_id = $2 WHERE id = $1", r.FlowID[:], id[:])
+	return &view.Session, err
 }

@@ -122,10 +122,15 @@ func (db *DB) AccountSessions(ctx context.Context, acc domain.AccountID, liveOnl
 func (db *DB) startConvoys() {
 	db.sessions = newConvoy[domain.SessionID](db.readSessions)
 	db.clients = newConvoy[string](db.clientStates)
+	db.browsers = newConvoy[domain.BrowserID](db.readBrowsers)
+	db.codes = newConvoy[[32]byte](db.readByCode)
 	if !db.postgres() {
-		db.sessions.lanes, db.clients.lanes = 2, 2
+		db.sessions.lanes, db.clients.lanes, db.browsers.lanes, db.codes.lanes = 2, 2, 2, 2
 		return
 	}
+	db.redemptions = newConvoy[domain.FlowID](db.redeemBatch)
+	db.granted = newConvoy[domain.FlowID](db.insertFlows)
+	db.redemptions.exclusive, db.granted.exclusive = true, true
 	db.rotations = newConvoy[domain.SessionID](db.rotateTogether)
 	db.signIns = newConvoy[[32]byte](db.signInTogether)
 	db.rotations.exclusive, db.signIns.exclusive = true, true

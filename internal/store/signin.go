@@ -16,7 +16,9 @@ type SignIn struct {
 	Now         time.Time
 	Nonce       Nonce
 	NewAccount  domain.Account
+	NewProfile  domain.Profile  // of a new account
 	NewIdentity domain.Identity // Issuer and Subject find the known one; e-mail and name fill what is empty
+	Join        EmailJoin       // the account an unknown identity may join
 	NewDevice   domain.Device   // zero ID: none
 	Session     domain.Session  // AccountID, IdentityID, DeviceID are filled in by the store; it has no browser
 	Outbox      []OutboxItem    // e.g. the sealed Apple code, see OutboxItem; session id is in its AAD
@@ -76,18 +78,27 @@ func (db *DB) trySignIn(ctx context.Context, s SignIn) (SignInResult, error) {
 	})
 }
 
+// EmailJoin lets an unknown identity join the one account that proved an address; zero: it gets an account of its own.
+type EmailJoin struct {
+	Address string // this sign-in proves it; normalised
+	// Vouched takes an account also where nobody ever typed a code, but a provider that gives addresses out vouched for
+	// the person. It is wrong where addresses are given to somebody else one day.
+	Vouched bool
+}
+
 // owner is whom an identity signs in.
 type owner struct {
 	identity domain.IdentityID
 	account  domain.AccountID
-	known    bool
+	known    bool // it has the account already
+	joins    bool // it joins one that is there
 	live     bool
 }
 
 // signInSteps is a sign-in in a transaction, one statement a step.
 func (db *DB) signInSteps(ctx context.Context, q queryer, s SignIn) (SignInResult, error) {
 	// 1. Who is it, and may account and client be used?
-	who, err := findOwner(ctx, q, s)
+	who, err := db.findOrJoin(ctx, q, s)
 	if err != nil {
 		return SignInResult{}, err
 	}
@@ -116,16 +127,19 @@ func (db *DB) signInSteps(ctx context.Context, q queryer, s SignIn) (SignInResul
 		return SignInResult{Verdict: AccountNotLive}, nil
 	}
 	// 3. What is new.
-	if who.known {
+	switch {
+	case who.known:
 		err = useIdentity(ctx, q, who.identity, s)
-	} else {
+	case who.joins:
+		err = db.attachIdentity(ctx, q, s, who.account)
+	default:
 		err = db.createAccount(ctx, q, s)
 	}
 	if err != nil {
 		return SignInResult{}, err
 	}
 	s.Session.AccountID, s.Session.IdentityID = who.account, who.identity
-	return db.startSession(ctx, q, s, !who.known)
+	return db.startSession(ctx, q, s, !who.known && !who.joins)
 }
 
 // findOwner finds the account of the identity, or the one to be made.
@@ -160,7 +174,12 @@ const identityUse = `last_used_at = $2, provider = $3,
 // createAccount makes account and identity.
 func (db *DB) createAccount(ctx context.Context, q queryer, s SignIn) error {
 	a := s.NewAccount
-	_, err := change(ctx, q, "INSERT INTO accounts (id, state, created_at) VALUES ($1, $2, $3)", a.ID[:], a.State, micros(a.CreatedAt))
+	profile, err := profileText(s.NewProfile)
+	if err != nil {
+		return err
+	}
+	_, err = change(ctx, q, "INSERT INTO accounts (id, state, created_at, profile) VALUES ($1, $2, $3, $4)",
+		a.ID[:], a.State, micros(a.CreatedAt), profile)
 	if err != nil {
 		return err
 	}

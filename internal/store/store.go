@@ -52,8 +52,13 @@ type DB struct {
 	rotations *convoy[domain.SessionID, Rotation, RotationResult]
 	signIns   *convoy[[32]byte, *SignIn, *signedIn]
 
+	redemptions *convoy[domain.FlowID, *Redemption, *redeemed]
+	granted     *convoy[domain.FlowID, *domain.Flow, bool]
+
 	sessions *convoy[domain.SessionID, domain.SessionID, *domain.SessionView]
 	clients  *convoy[string, string, domain.ClientState]
+	browsers *convoy[domain.BrowserID, domain.BrowserID, *domain.BrowserView]
+	codes    *convoy[[32]byte, [32]byte, *domain.Flow]
 }
 
 // postgres tells which of the two engines this is.

@@ -23,6 +23,8 @@ type Introspection struct {
 	Jti       string            `json:"jti,omitempty"`
 	Sid       string            `json:"sid,omitempty"`
 	AuthTime  int64             `json:"auth_time,omitempty"`
+	Acr       string            `json:"acr,omitempty"` // RFC 9470 §6.2
+	Amr       []string          `json:"amr,omitempty"`
 	Cnf       map[string]string `json:"cnf,omitempty"`
 }
 
@@ -62,6 +64,8 @@ func describe(t *accesstoken.Token) Introspection {
 		Jti:       t.JTI,
 		Sid:       t.SessionID,
 		AuthTime:  seconds(t.AuthTime),
+		Acr:       t.ACR,
+		Amr:       t.AMR,
 	}
 	if t.JKT != "" {
 		i.TokenType, i.Cnf = dpop, map[string]string{"jkt": t.JKT} // RFC 9449 §6.2

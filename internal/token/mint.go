@@ -2,7 +2,9 @@ package token
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -96,14 +98,17 @@ func (s *Service) MintAccess(now time.Time, a Access) (Minted, error) {
 	return m, nil
 }
 
-// ID is what an ID token shall say (OIDC Core §2): no profile claims.
+// ID is what an ID token shall say (OIDC Core §2). What is known of the person is at userinfo; Claims are those the client
+// asked to have in here.
 type ID struct {
-	Client    *domain.Client
-	AccountID domain.AccountID
-	SessionID domain.SessionID
-	Nonce     string
-	AuthTime  time.Time
-	AMR       []string
+	Client      *domain.Client
+	AccountID   domain.AccountID
+	SessionID   domain.SessionID
+	Nonce       string
+	AuthTime    time.Time
+	AMR         []string
+	AccessToken string         // that comes along; empty: none
+	Claims      map[string]any // of PersonClaims
 }
 
 type idClaims struct {
@@ -115,9 +120,35 @@ type idClaims struct {
 	AuthTime int64  `json:"auth_time,omitempty"`
 	Nonce    string `json:"nonce,omitempty"`
 	Session  string `json:"sid"`
+	AtHash   string `json:"at_hash,omitempty"` // OIDC Core §3.1.3.6
 
 	ACR string   `json:"acr,omitempty"`
 	AMR []string `json:"amr,omitempty"`
+
+	person map[string]any
+}
+
+// MarshalJSON writes the person's claims beside the token's own, which none of them can be.
+func (c *idClaims) MarshalJSON() ([]byte, error) {
+	type own idClaims
+	body, err := json.Marshal((*own)(c))
+	if err != nil || len(c.person) == 0 {
+		return body, err
+	}
+	more, err := json.Marshal(c.person)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(body[:len(body)-1], ','), more[1:]...), nil
+}
+
+// tokenHash is the left half of the hash of an access token, for ES256 and RS256 alike.
+func tokenHash(access string) string {
+	if access == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(access))
+	return base64.RawURLEncoding.EncodeToString(sum[:len(sum)/2])
 }
 
 // MintID signs an ID token. Its error is that of MintAccess.
@@ -131,8 +162,10 @@ func (s *Service) MintID(now time.Time, id ID) (string, error) {
 		AuthTime: seconds(id.AuthTime),
 		Nonce:    id.Nonce,
 		Session:  id.SessionID.String(),
+		AtHash:   tokenHash(id.AccessToken),
 		ACR:      domain.ACR(id.AMR),
 		AMR:      id.AMR,
+		person:   id.Claims,
 	})
 	if err != nil {
 		return "", fmt.Errorf("mint ID token: %w", err)

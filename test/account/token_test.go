@@ -287,7 +287,7 @@ func TestUserInfo(t *testing.T) {
 			{"openid", `"sub":"acc_`, "ada"},
 			{"openid email", `"email":"ada@gmail.com","email_verified":true`, "Person"},
 			{"openid profile", `"name":"Person ada"`, "gmail"},
-			{"openid profile email todos.read", `"name":"Person ada","email":"ada@gmail.com"`, "todos"},
+			{"openid profile email todos.read", `"email":"ada@gmail.com","email_verified":true,"name":"Person ada"`, "todos"},
 		} {
 			p, _ := w.tokens(t, harness.As(harness.ClientID, tt.scope+" offline_access"))
 			if a := ask(p); a.Status != 200 || !strings.Contains(string(a.Body), tt.has) || strings.Contains(string(a.Body), tt.lacks) {

@@ -9,7 +9,6 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -20,11 +19,13 @@ import (
 // patience is how long a step may take. A loaded machine starts a browser in seconds.
 const patience = 30 * time.Second
 
-// Browser is one browser with one tab and no history. It belongs to its test and is closed with it; a step that fails
-// ends the test.
+// Browser is one tab of a browser without a history. It belongs to its test and is closed with it; a step that fails
+// ends the test, and so does a page that breaks its own Content-Security-Policy or whose script throws.
 type Browser struct {
-	t   testing.TB
-	tab context.Context
+	t          testing.TB
+	tab        context.Context
+	size       Size
+	complaints complaints
 }
 
 // Size is what the window shows.
@@ -40,52 +41,40 @@ var (
 	Phone   = Size{Width: 390, Height: 844, Scale: 2, Phone: true}
 )
 
-// New starts a browser with an empty profile.
+// New opens a browser with an empty profile.
 func New(t testing.TB, size Size) *Browser {
 	t.Helper()
-	profile := t.TempDir()
-	flags := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(program(t)),
-		chromedp.UserDataDir(profile),
-		chromedp.Flag("disable-gpu", true),
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("lang", "en-US"),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"),
-	)
-	if os.Geteuid() == 0 { // Chromium's sandbox refuses root
-		flags = append(flags, chromedp.NoSandbox)
-	}
-	ctx, stop := chromedp.NewExecAllocator(context.Background(), flags...) // the test's own context ends before Cleanup
-	tab, _ := chromedp.NewContext(ctx)
+	return open(t, size, program(t), chromedp.WithNewBrowserContext())
+}
+
+// Tab opens another tab of the same profile: its cookies are these.
+func (b *Browser) Tab() *Browser {
+	b.t.Helper()
+	profile := chromedp.FromContext(b.tab).BrowserContextID
+	return open(b.t, b.size, program(b.t), chromedp.WithExistingBrowserContext(profile))
+}
+
+func open(t testing.TB, size Size, chromium context.Context, profile chromedp.ContextOption) *Browser {
+	t.Helper()
+	tab, _ := chromedp.NewContext(chromium, profile)
 	b := &Browser{t: t, tab: tab}
 	t.Cleanup(func() {
+		for _, c := range b.complaints.all() {
+			t.Errorf("the browser complains: %s", c)
+		}
 		if t.Failed() {
 			b.keepLastSight()
 		}
 		closing, done := context.WithTimeout(tab, patience)
 		defer done()
-		_ = chromedp.Cancel(closing) // gracefully, so that nothing writes to the profile while it is removed
-		stop()
+		_ = chromedp.Cancel(closing)
 	})
-	// The browser lives as long as the context of its first step, which must therefore have no deadline.
-	if err := chromedp.Do(tab); err != nil {
-		t.Fatalf("start Chromium: %v", err)
+	// A tab lives as long as the context of its first step, which must therefore have no deadline.
+	if err := chromedp.Listen(tab, b.complaints.hear); err != nil {
+		t.Fatalf("open a tab: %v", err)
 	}
 	b.Resize(size)
 	return b
-}
-
-// program finds a Chromium.
-func program(t testing.TB) string {
-	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	t.Fatal("no chromium, chromium-browser or google-chrome on PATH: run `make deps`")
-	return ""
 }
 
 // do runs steps of the driver's and ends the test if one fails.
@@ -117,6 +106,7 @@ func (b *Browser) Resize(size Size) {
 	if size.Phone {
 		options = append(options, chromedp.EmulateMobile, chromedp.EmulateTouch)
 	}
+	b.size = size
 	b.do("resize", chromedp.EmulateViewport(size.Width, size.Height, options...))
 }
 
@@ -193,7 +183,7 @@ func (b *Browser) keepLastSight() {
 		b.t.Logf("no last screenshot: %v", err)
 		return
 	}
-	path := filepath.Join(b.t.ArtifactDir(), "failed.png")
+	path := filepath.Join(b.t.ArtifactDir(), "failed-"+string(chromedp.FromContext(b.tab).Target.TargetID)+".png")
 	if err := os.WriteFile(path, picture, 0o600); err == nil {
 		b.t.Logf("what it looked like: %s", path)
 	}

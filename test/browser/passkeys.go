@@ -42,6 +42,13 @@ func (p *Passkeys) Verify(recognised bool) {
 		webauthn.SetUserVerifiedParams{AuthenticatorID: p.id, IsUserVerified: recognised})
 }
 
+// Agrees sets whether the person touches the authenticator when it asks, from now on; otherwise it goes on asking.
+func (p *Passkeys) Agrees(touches bool) {
+	p.browser.t.Helper()
+	call(p.browser, "set presence", webauthn.SetAutomaticPresenceSimulation,
+		webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: p.id, Enabled: touches})
+}
+
 // call runs a command of the browser's protocol.
 func call[P, R any](b *Browser, what string, command cdp.Command[P, R], params P) R {
 	b.t.Helper()

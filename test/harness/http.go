@@ -16,11 +16,12 @@ import (
 type watch struct {
 	t       testing.TB
 	servers string // host of the issuer
+	log     *Log
 	next    http.RoundTripper
 }
 
 func (w *World) watching(next http.RoundTripper) http.RoundTripper {
-	return &watch{t: w.T, servers: strings.TrimPrefix(w.Issuer, "http://"), next: next}
+	return &watch{t: w.T, servers: strings.TrimPrefix(w.Issuer, "http://"), log: w.Log, next: next}
 }
 
 func (v *watch) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -30,6 +31,13 @@ func (v *watch) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	if res.StatusCode == http.StatusInternalServerError {
 		v.t.Errorf("%s %s was answered 500", r.Method, r.URL.Path)
+	}
+	for _, c := range res.Cookies() {
+		if _, secret, _ := strings.Cut(c.Value, "."); secret != "" { // id.secret
+			v.log.Never(secret)
+		} else if c.Value != "" {
+			v.log.Never(c.Value)
+		}
 	}
 	public := strings.HasPrefix(r.URL.Path, "/.well-known/") || r.URL.Path == "/jwks" ||
 		strings.HasPrefix(r.URL.Path, "/assets/") || strings.HasPrefix(r.URL.Path, "/logo/")

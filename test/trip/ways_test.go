@@ -176,3 +176,41 @@ func TestALogoutByTheClientEndsWhatItsTokensWereGoodFor(t *testing.T) {
 		}
 	})
 }
+
+// A single-page app that asks silently every few minutes is one session all day, and each of its trips one row that is
+// swept.
+func TestAskingSilentlyAgainAndAgainIsOneSession(t *testing.T) {
+	harness.Engines(t, func(t *testing.T, e harness.Engine) {
+		w := harness.New(t, e)
+		b, db := w.Browser(), w.Store()
+		first := harness.NewTrip(harness.OwnID, ownRedirect, "openid todos.read")
+		b.Open(first.Path()).SignInWith(w.Corp, "corp", "alice")
+		tokens(t, w, first, first.Code(b))
+		before, err := db.Rows(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			silent := harness.NewTrip(harness.OwnID, ownRedirect, "openid todos.read", "prompt", "none")
+			a := tokens(t, w, silent, silent.Code(b.Open(silent.Path())))
+			if !w.Active(a.String("access_token")) {
+				t.Error("not active")
+			}
+		}
+		after, err := db.Rows(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for table, n := range after {
+			if table != "flows" && n != before[table] {
+				t.Errorf("%s: %d rows, then %d", table, before[table], n)
+			}
+		}
+		// Who wants to be signed in for longer gets a session of its own.
+		offline := own()
+		tokens(t, w, offline, offline.Code(b.Open(offline.Path())))
+		if more, err := db.Rows(t.Context()); err != nil || more["sessions"] != after["sessions"]+1 {
+			t.Errorf("%d sessions (%v)", more["sessions"], err)
+		}
+	})
+}

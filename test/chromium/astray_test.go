@@ -1,0 +1,105 @@
+package chromium
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/countersign/countersign/test/browser"
+	"github.com/countersign/countersign/test/harness"
+)
+
+func TestARequestThatCannotBeAnsweredStaysHere(t *testing.T) {
+	s := newSite(t)
+	p := s.person(t, browser.Phone)
+	for name, trip := range map[string]*harness.Trip{
+		"an unknown client":       harness.NewTrip("nobody", s.app+"/cb", "openid"),
+		"an unregistered address": harness.NewTrip(shop, s.app+"/elsewhere", "openid"),
+	} {
+		p.begins(trip)
+		if p.Wait("#error-page"); !strings.HasPrefix(p.Address(), s.Issuer+"/authorize") {
+			t.Errorf("%s: at %s", name, p.Address())
+		}
+		if p.Text("#error-description") == "" || p.Text("#error-request") == "" {
+			t.Errorf("%s: %s", name, p.Text("main"))
+		}
+	}
+	p.Open(s.Issuer + "/login?flow=none")
+	p.Wait("#error-page")
+}
+
+func TestATripThatTookTooLongBeginsAnew(t *testing.T) {
+	s := newSite(t)
+	p := s.person(t, browser.Phone)
+	trip := p.begins(s.trip("openid"))
+	p.Wait("#login-form")
+	s.Clock.Step(time.Hour)
+	p.Click("#provider-google")
+	p.Click("#error-restart")
+	p.signsInWith("google", "alice")
+	p.agrees()
+	p.redeems(trip)
+}
+
+func TestBackFromTheAppIsNoWall(t *testing.T) {
+	s := newSite(t)
+	p, _ := signedIn(t, s, browser.Phone)
+	p.Back()
+	for range 10 { // however many pages there are: none of them is a wall
+		if p.Has("#error-restart") {
+			break
+		}
+		p.Back()
+	}
+	p.Click("#error-restart")
+	p.Wait("#parameters")
+}
+
+func TestADoubleClickIsOneClick(t *testing.T) {
+	s := newSite(t)
+	p := s.person(t, browser.Desktop)
+	trip := p.begins(s.trip("openid"))
+	p.DoubleClick("#provider-google")
+	p.Type("#username", "alice")
+	p.DoubleClick("#standin-allow")
+	p.DoubleClick("#consent-allow")
+	p.DoubleClick("#passkey-skip")
+	p.redeems(trip)
+
+	p = s.person(t, browser.Desktop)
+	trip = p.begins(s.trip("openid"))
+	p.Type("#email", "dora@example.net")
+	p.DoubleClick("#login-submit")
+	p.Type("#code", p.mailedCode("dora@example.net"))
+	p.DoubleClick("#code-submit")
+	p.DoubleClick("#consent-allow")
+	p.DoubleClick("#passkey-skip")
+	p.redeems(trip)
+	if n := len(s.Mails.Messages()); n != 1 {
+		t.Errorf("%d mails", n)
+	}
+}
+
+func TestTwoTabsDoNotMeet(t *testing.T) {
+	s := newSite(t)
+	one := s.person(t, browser.Desktop)
+	two := &person{one.Tab(), t, s}
+	first, second := one.begins(s.trip("openid")), two.begins(s.trip(modest))
+	one.signsInWith("google", "alice")
+	two.signsInWith("corp", "bob") // is who is signed in here from now on
+	one.agrees()
+	two.agrees()
+	one.redeems(first)
+	two.redeems(second)
+
+	// The same trip in both: what one did stands, the other is shown where it is.
+	same := one.begins(s.trip("openid", "prompt", "login"))
+	two.Open(one.Address())
+	one.signsInByMail("carol@example.net")
+	one.Wait("#consent-form")
+	two.Reload()
+	two.agrees()
+	two.redeems(same)
+	one.Click("#consent-allow")
+	one.Wait("#error-restart")
+}
