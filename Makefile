@@ -14,10 +14,10 @@ FUZZTIME ?= 30s
 
 WITH_POSTGRES := bin/withpostgres
 
-.PHONY: help build demo deps fmt vet lint test test-long bench clean
+.PHONY: help build demo deps node-clients fmt vet lint test test-long bench clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /  \1\t/' | expand -t 16
 
 build: ## one static binary, bin/countersign
 	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=auto -o bin/countersign ./cmd/countersign
@@ -25,8 +25,18 @@ build: ## one static binary, bin/countersign
 demo: ## play the story over real HTTP, then keep serving
 	$(GO) run ./cmd/countersign demo
 
-deps: ## install what the tests need and this machine lacks: PostgreSQL, a C compiler, Chromium
+deps: ## install what the tests need and this machine lacks: PostgreSQL, a C compiler, Chromium, Node.js
 	@tools/deps
+
+# The OAuth clients that test/clients runs under Node.js. npm takes the versions of the lock file and checks their hashes;
+# no package runs a script of its own.
+NODE_CLIENTS := test/clients/node
+node-clients: $(NODE_CLIENTS)/node_modules/.package-lock.json ## install the npm packages the tests run, as the lock file has them
+
+$(NODE_CLIENTS)/node_modules/.package-lock.json: $(addprefix $(NODE_CLIENTS)/,package.json package-lock.json .npmrc) | deps
+	@echo "installing the packages of $(NODE_CLIENTS)/package-lock.json"
+	@cd $(NODE_CLIENTS) && npm ci --loglevel=error --no-progress >/dev/null
+	@touch $@
 
 fmt: ## fail where gofmt would change something
 	@unformatted=$$(gofmt -l .); \
@@ -41,7 +51,7 @@ lint: ## golangci-lint, at the version tools/go.mod pins
 	$(GO) tool -modfile=tools/go.mod golangci-lint run --allow-parallel-runners ./...
 
 # The runner is built first and not `go run`, so that the last lines are go test's own.
-test: deps fmt vet lint $(WITH_POSTGRES) ## everything but the long runs, on both engines, with the race detector
+test: deps node-clients fmt vet lint $(WITH_POSTGRES) ## everything but the long runs, on both engines, with the race detector
 	$(WITH_POSTGRES) $(GO) test -race -count=1 -timeout $(TIMEOUT) ./...
 
 test-long: deps $(WITH_POSTGRES) ## fuzz every target (FUZZTIME=30s), then the model check and the fault runs at length

@@ -64,7 +64,8 @@ func (c *conn) post(host, path, form string, headers ...header) (int, []byte, er
 
 // get asks for a page and returns status and body; c.to is where it leads.
 func (c *conn) get(host, path string, headers ...header) (int, []byte, error) {
-	out := append(c.out[:0], "GET "...)
+	out := c.out[:0]
+	out = append(out, "GET "...)
 	out = append(out, path...)
 	out = append(out, " HTTP/1.1\r\nHost: "...)
 	out = append(out, host...)

@@ -17,7 +17,7 @@ func (s *Service) Authorize(ctx context.Context, f httpd.Form, v Visitor) (*Outc
 	// 1. Who asks, and where does the answer go? Errors stay here.
 	client, request, err := s.addressee(ctx, f)
 	if err != nil {
-		return &Outcome{Problem: &Problem{Err: err}}, nil
+		return &Outcome{Problem: &Problem{Err: err}}, nil //nolint:nilerr // it is what the person is shown
 	}
 	event.Add(ctx, "client", client.ID)
 	now := s.DB.Now()
@@ -46,11 +46,7 @@ func (s *Service) Authorize(ctx context.Context, f httpd.Form, v Visitor) (*Outc
 
 // begin stores a trip that was not stored yet.
 func (s *Service) begin(ctx context.Context, t *trip) (*Outcome, error) {
-	if t.visitor.Secret == "" {
-		t.visitor.Secret = newSecret()
-		t.out.NewVisitor = t.visitor.Secret
-	}
-	t.flow.Visitor = hashed(t.visitor.Secret)
+	t.bind()
 	if s.offersPasskeys(t) {
 		if err := s.freshChallenge(t); err != nil { // now, so that showing the page writes nothing
 			return nil, err
@@ -64,6 +60,13 @@ func (s *Service) begin(ctx context.Context, t *trip) (*Outcome, error) {
 		return nil, oauth.Unavailable(fmt.Errorf("store the flow: %w", err))
 	}
 	return t.again(), nil
+}
+
+// bind makes the trip this browser's. Each trip has a secret of its own: with one for all, of two tabs that open at once in
+// a browser that is new the second would take the first one's away.
+func (t *trip) bind() {
+	t.out.Began, t.out.NewVisitor = t.flow.ID, newSecret()
+	t.flow.Visitor = hashed(t.out.NewVisitor)
 }
 
 // silent is what prompt=none gets where the person would have to be asked (OIDC Core §3.1.2.6).

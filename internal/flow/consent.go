@@ -25,6 +25,7 @@ type Decision struct {
 	Allow    bool
 	Scope    []string
 	ClientID string // the page has no such field: a form that names a client names the right one
+	Account  string // whom the page was shown to
 }
 
 // Decide is the person's answer to the consent page. They may agree to less than was asked for, but openid stays: without
@@ -47,7 +48,7 @@ func (s *Service) Decide(ctx context.Context, id domain.FlowID, v Visitor, d Dec
 	if !d.Allow {
 		return s.refuse(ctx, t, oauth.E(oauth.AccessDenied, "The person did not agree."))
 	}
-	if t.next() != wantsConsent {
+	if t.next() != wantsConsent || !t.stillAs(d.Account) {
 		return t.again(), nil
 	}
 	t.p.Agreed, t.unsaved = true, true

@@ -150,17 +150,14 @@ func (s *Service) EnterUserCode(ctx context.Context, typed string, v Visitor) (*
 // claim binds a device's trip to the browser in which its code was typed. A second browser finds it taken, unless it is
 // the same one again.
 func (s *Service) claim(ctx context.Context, t *trip) (*Outcome, error) {
-	if t.flow.Visitor != [32]byte{} && t.flow.Visitor != hashed(t.visitor.Secret) {
+	switch t.flow.Visitor {
+	case hashed(t.visitor.Secret(t.flow.ID)):
+		return t.again(), nil
+	case [32]byte{}:
+		t.bind()
+	default:
 		return foreign(), nil
 	}
-	if t.flow.Visitor != [32]byte{} {
-		return t.again(), nil
-	}
-	if t.visitor.Secret == "" {
-		t.visitor.Secret = newSecret()
-		t.out.NewVisitor = t.visitor.Secret
-	}
-	t.flow.Visitor = hashed(t.visitor.Secret)
 	if s.offersPasskeys(t) {
 		if err := s.freshChallenge(t); err != nil {
 			return nil, err

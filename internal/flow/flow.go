@@ -53,10 +53,10 @@ const (
 
 // Visitor is the browser as its cookies introduce it. Neither says anything until it was held against a row.
 type Visitor struct {
-	Secret         string // binds flows to the browser that began them; empty: it is new here
-	SignOn         string // of single sign-on; empty: nobody is signed in
-	IP             string // for limits
-	AcceptLanguage string // for mails
+	Secret         func(domain.FlowID) string // binds a trip to the browser that began it; empty: it has none
+	SignOn         string                     // of single sign-on; empty: nobody is signed in
+	IP             string                     // for limits
+	AcceptLanguage string                     // for mails
 }
 
 // Outcome says what comes next: exactly one of the pointers and Go is set. The new cookies go with any.
@@ -72,7 +72,8 @@ type Outcome struct {
 	Device    *DeviceDone
 	Problem   *Problem
 
-	NewVisitor string // the secret of a browser that was new
+	Began      domain.FlowID // a trip that is this browser's from now on, by NewVisitor
+	NewVisitor string
 	NewSignOn  string // the cookie of single sign-on, changed at every sign-in (ATTACKS SE01)
 	SignedOut  bool   // it is to be taken away
 }
@@ -94,6 +95,7 @@ type Shown struct {
 	Flow    domain.FlowID
 	Client  *domain.Client
 	Locales []string
+	As      string   // the account that is signed in, which a form of the page brings back
 	Targets []string // where a form of the page may lead beside us
 	Notice  Notice
 }

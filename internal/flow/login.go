@@ -80,12 +80,13 @@ func (s *Service) Cancel(ctx context.Context, id domain.FlowID, v Visitor) (*Out
 }
 
 // GoOn is the person's word to go on as whoever is signed in.
-func (s *Service) GoOn(ctx context.Context, id domain.FlowID, v Visitor) (*Outcome, error) {
+// the account is the one that the page named.
+func (s *Service) GoOn(ctx context.Context, id domain.FlowID, v Visitor, account string) (*Outcome, error) {
 	t, elsewhere, err := s.load(ctx, id, v)
 	if err != nil || elsewhere != nil {
 		return elsewhere, err
 	}
-	if t.browser == nil {
+	if t.browser == nil || !t.stillAs(account) {
 		return t.again(), nil
 	}
 	t.p.Chosen = true

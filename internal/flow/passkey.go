@@ -21,6 +21,7 @@ type challenge struct {
 	Options json.RawMessage `json:"options"` // for the page
 	State   json.RawMessage `json:"state"`   // for us
 	MadeAt  time.Time       `json:"made_at"`
+	Account string          `json:"account,omitempty"` // whose passkey it is to be, if it is to be made
 }
 
 func (s *Service) offersPasskeys(t *trip) bool { return t.client.Passkeys && s.Passkeys != nil }
@@ -99,13 +100,13 @@ func (s *Service) offerPasskey(ctx context.Context, t *trip) (*Outcome, error) {
 	if len(has) > 0 || asked > 0 {
 		return nil, nil
 	}
-	if t.p.NewPasskey == nil || t.now.Sub(t.p.NewPasskey.MadeAt) > challengeAge {
+	if q := t.p.NewPasskey; q == nil || t.now.Sub(q.MadeAt) > challengeAge || !t.stillAs(q.Account) {
 		name := s.called(ctx, t)
 		options, state, err := s.Passkeys.BeginRegistration(t.now, passkey.User{Handle: t.browser.AccountID[:], Name: name, DisplayName: name}, nil)
 		if err != nil {
 			return nil, oauth.Unavailable(err)
 		}
-		t.p.NewPasskey, t.unsaved = &challenge{Options: options, State: state, MadeAt: t.now}, true
+		t.p.NewPasskey, t.unsaved = &challenge{Options: options, State: state, MadeAt: t.now, Account: t.browser.AccountID.String()}, true
 	}
 	if t.unsaved {
 		if took, err := s.step(ctx, t); err != nil || !took {
@@ -129,7 +130,7 @@ func (s *Service) AddPasskey(ctx context.Context, id domain.FlowID, v Visitor, r
 		return elsewhere, err
 	}
 	question := t.p.NewPasskey
-	if t.browser == nil || question == nil || !t.p.Own {
+	if t.browser == nil || question == nil || !t.p.Own || !t.stillAs(question.Account) {
 		return t.again(), nil
 	}
 	t.p.NewPasskey, t.p.Offered = nil, true

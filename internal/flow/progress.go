@@ -11,11 +11,13 @@ import (
 
 // progress is what a trip under way must remember and nobody else may read: it is sealed in the flow's row.
 type progress struct {
-	Own    bool        `json:"own,omitempty"`    // somebody proved themselves in this very trip
-	Chosen bool        `json:"chosen,omitempty"` // the person said: go on as this account
-	Agreed bool        `json:"agreed,omitempty"` // and: the client may
-	Errand *errand     `json:"errand,omitempty"` // the trip to a provider
-	Email  *emailProof `json:"email,omitempty"`
+	Own    bool `json:"own,omitempty"`    // somebody proved themselves in this very trip
+	Chosen bool `json:"chosen,omitempty"` // the person said: go on as this account
+	Agreed bool `json:"agreed,omitempty"` // and: the client may
+	// As is the account that proved, chose and agreed; zero: whoever arrived last.
+	As     domain.AccountID `json:"as,omitzero"`
+	Errand *errand          `json:"errand,omitempty"` // the trip to a provider
+	Email  *emailProof      `json:"email,omitempty"`
 	// Passkey is the challenge shown on the login page, NewPasskey that of the offer to make one.
 	Passkey    *challenge `json:"passkey,omitempty"`
 	NewPasskey *challenge `json:"new_passkey,omitempty"`

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
+	"net/url"
 	"strings"
 
 	"github.com/countersign/countersign/internal/domain"
@@ -131,7 +132,7 @@ func (s *Service) keepAnswer(ctx context.Context, id domain.FlowID, secret strin
 	if t.p, err = s.opened(flow); err != nil {
 		return nil, err
 	}
-	here := &Outcome{Go: CallbackPath(r.Provider) + "?state=" + r.State}
+	here := &Outcome{Go: CallbackPath(url.PathEscape(r.Provider)) + "?state=" + url.QueryEscape(r.State)}
 	if !asked(t.p.Errand, r.Provider, secret) || t.p.Errand.Answer != nil {
 		return here, nil // where the cookie is seen, the person is told
 	}
@@ -167,6 +168,8 @@ func (s *Service) redeem(ctx context.Context, t *trip, r Return, told upstream.T
 // arrive signs the person in and goes on.
 func (s *Service) arrive(ctx context.Context, t *trip, a signin.Arrival) (*Outcome, error) {
 	t.p.Own, t.p.Email, t.p.Errand, t.p.Passkey = true, nil, nil, nil
+	// What somebody said before they arrived was perhaps somebody else's word.
+	t.p.As, t.p.Chosen, t.p.Agreed, t.p.NewPasskey, t.flow.Scope = domain.AccountID{}, false, false, nil, nil
 	progress, err := s.sealed(t.flow.ID, t.p)
 	if err != nil {
 		return nil, err
@@ -200,7 +203,7 @@ func (s *Service) turnedAway(ctx context.Context, t *trip, why *signin.Turned) (
 		return t.again(), nil
 	case signin.Disabled:
 		t.notice = NoticeDisabled
-	case signin.Unknown:
+	case signin.Unknown, signin.Cloned:
 		t.notice = NoticePasskey
 	default:
 		t.notice = NoticeWrongPerson

@@ -104,6 +104,12 @@ func (t *trip) mustAgree() bool {
 	return t.consent == nil || !t.consent.Covers(r.Asked(), r.Resources)
 }
 
+// stillAs tells whether whoever is signed in is the account a page named. Somebody else may have signed in meanwhile, in
+// another tab: what was said to one name is not said to another. A form without a name is not held against it.
+func (t *trip) stillAs(account string) bool {
+	return account == "" || account == t.browser.AccountID.String()
+}
+
 // load finds the trip a browser speaks of. A problem is an outcome to be shown; the error is a fault of ours.
 func (s *Service) load(ctx context.Context, id domain.FlowID, v Visitor) (*trip, *Outcome, error) {
 	flow, err := s.DB.Flow(ctx, id)
@@ -114,7 +120,7 @@ func (s *Service) load(ctx context.Context, id domain.FlowID, v Visitor) (*trip,
 		return nil, nil, oauth.Unavailable(err)
 	}
 	// Whoever began it goes on with it, in the same browser (ATTACKS AZ38). Nobody else learns what it is about.
-	if flow.Visitor == [32]byte{} || hashed(v.Secret) != flow.Visitor {
+	if flow.Visitor == [32]byte{} || hashed(v.Secret(id)) != flow.Visitor {
 		return nil, foreign(), nil
 	}
 	t := s.trip(*flow, v)
@@ -142,6 +148,7 @@ func (s *Service) standing(ctx context.Context, t *trip) (err error) {
 	if err != nil || t.browser == nil {
 		return err
 	}
+	t.disown()
 	if t.client.FirstParty && t.flow.Kind != domain.FlowDevice {
 		return nil
 	}
@@ -150,6 +157,18 @@ func (s *Service) standing(ctx context.Context, t *trip) (err error) {
 		return oauth.Unavailable(err)
 	}
 	return nil
+}
+
+// disown forgets what somebody else said and proved in this trip: another tab may have signed another person in since.
+func (t *trip) disown() {
+	said := t.p.As
+	if said.IsZero() {
+		said = t.flow.AccountID // whoever arrived last
+	}
+	if said.IsZero() || said == t.browser.AccountID {
+		return
+	}
+	t.p.Own, t.p.Chosen, t.p.Agreed, t.p.Offered, t.p.NewPasskey, t.flow.Scope = false, false, false, false, nil, nil
 }
 
 // proceed shows or does what comes next.
@@ -174,6 +193,9 @@ func (s *Service) proceed(ctx context.Context, t *trip) (*Outcome, error) {
 // step writes the flow as it has become. false: somebody else took a step meanwhile, from another tab or by a second
 // click; what they did stands, and the person is shown where the trip is now.
 func (s *Service) step(ctx context.Context, t *trip) (bool, error) {
+	if t.browser != nil {
+		t.p.As = t.browser.AccountID
+	}
 	var err error
 	if t.flow.Progress, err = s.sealed(t.flow.ID, t.p); err != nil {
 		return false, err
@@ -189,7 +211,11 @@ func (s *Service) step(ctx context.Context, t *trip) (bool, error) {
 
 // shown is what every page of this trip is about.
 func (t *trip) shown() Shown {
-	return Shown{Flow: t.flow.ID, Client: t.client, Locales: t.flow.Request.Locales, Notice: t.notice, Targets: t.targets()}
+	s := Shown{Flow: t.flow.ID, Client: t.client, Locales: t.flow.Request.Locales, Notice: t.notice, Targets: t.targets()}
+	if t.browser != nil {
+		s.As = t.browser.AccountID.String()
+	}
+	return s
 }
 
 // targets are where a form of ours may lead beside us, as a Content-Security-Policy says it. A browser holds every redirect

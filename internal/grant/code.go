@@ -84,6 +84,7 @@ func (s *Service) redeem(ctx context.Context, c *call, f *domain.Flow) (*Respons
 	}
 	done, err := s.DB.RedeemFlow(ctx, store.Redemption{
 		Now: c.now, FlowID: f.ID, Session: row, NewDevice: newDevice(c, row),
+		Apart:        apart(c.client, f.Scope),
 		NeedsConsent: f.Kind == domain.FlowAuthorize && !c.client.FirstParty, Event: c.audit(ctx),
 	})
 	if err != nil {
@@ -97,6 +98,13 @@ func (s *Service) redeem(ctx context.Context, c *call, f *domain.Flow) (*Respons
 		return nil, s.replayed(ctx, c, f.CodeHash)
 	}
 	return nil, redeemRefusal(done.Verdict)
+}
+
+// apart tells whether a session lives on beside the browser it was started in: an app on the device that was granted
+// offline access is signed out in the app, or by its own logout, and not when somebody signs out of a web page (OIDC
+// Back-Channel Logout §2.7).
+func apart(c *domain.Client, scope []string) bool {
+	return c.Type == domain.ClientNative && slices.Contains(scope, oauth.ScopeOfflineAccess)
 }
 
 func newDevice(c *call, row domain.Session) domain.Device {

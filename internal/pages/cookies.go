@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/flow"
 	"github.com/countersign/countersign/internal/httpd"
 )
@@ -11,9 +12,11 @@ import (
 // The cookies. With the prefix a browser takes them from this very host over TLS only, so that no neighbour in the domain
 // can plant one (ATTACKS SE02). On a plain http issuer, which is on loopback, browsers would refuse them.
 const (
-	visitorCookie = "cs_browser" // binds trips to the browser that began them
-	signOnCookie  = "cs_session" // single sign-on
-	hostPrefix    = "__Host-"
+	tripCookie   = "cs_flow_"   // and the beginning of a flow's id: binds the trip to the browser that began it
+	signOnCookie = "cs_session" // single sign-on
+	hostPrefix   = "__Host-"
+
+	tripSeconds = 31 * 60 // a little longer than the trip may take, so that it is told apart from one of another browser
 
 	signOnSeconds = 30 * 24 * 60 * 60 // the row decides; this is only how long the browser keeps it
 )
@@ -29,7 +32,7 @@ func (d *Door) cookieName(name string) string {
 
 func (d *Door) visitor(r *http.Request) flow.Visitor {
 	return flow.Visitor{
-		Secret: d.cookie(r, visitorCookie), SignOn: d.cookie(r, signOnCookie),
+		Secret: func(id domain.FlowID) string { return d.cookie(r, tripCookieOf(id)) }, SignOn: d.cookie(r, signOnCookie),
 		IP: httpd.LimitKey(r), AcceptLanguage: r.Header.Get("Accept-Language"),
 	}
 }
@@ -43,9 +46,14 @@ func (d *Door) cookie(r *http.Request, name string) string {
 	return found[0].Value
 }
 
+// tripCookieOf tells the trips of one browser apart.
+func tripCookieOf(id domain.FlowID) string {
+	return tripCookie + strings.TrimPrefix(id.String(), "flw_")[:8]
+}
+
 func (d *Door) setCookies(w http.ResponseWriter, out *flow.Outcome) {
 	if out.NewVisitor != "" {
-		d.setCookie(w, visitorCookie, out.NewVisitor, 0)
+		d.setCookie(w, tripCookieOf(out.Began), out.NewVisitor, tripSeconds)
 	}
 	switch {
 	case out.NewSignOn != "":
@@ -56,7 +64,7 @@ func (d *Door) setCookies(w http.ResponseWriter, out *flow.Outcome) {
 }
 
 func (d *Door) setCookie(w http.ResponseWriter, name, value string, maxAge int) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // G124: it is Secure wherever the issuer is https
 		Name: d.cookieName(name), Value: value, Path: "/", MaxAge: maxAge,
 		HttpOnly: true, Secure: d.secure(), SameSite: http.SameSiteLaxMode,
 	})

@@ -3,6 +3,7 @@ package pages
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/countersign/countersign/internal/domain"
@@ -92,7 +93,8 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, out *flow.Outcome,
 	case out.Response != nil:
 		d.respond(w, r, out.Response)
 	case out.Go != "":
-		http.Redirect(w, r, out.Go, http.StatusSeeOther)
+		w.Header()["Location"] = []string{out.Go} // of ours, or a configured provider's
+		w.WriteHeader(http.StatusSeeOther)
 	case out.Problem != nil:
 		d.problem(w, r, out.Problem)
 	case r.Method == http.MethodGet && r.URL.Path == pathLogin:
@@ -119,10 +121,10 @@ const noticePrefix = "notice."
 // respond tells the client. Every answer names us (RFC 9207 §2).
 func (d *Door) respond(w http.ResponseWriter, r *http.Request, to *flow.Response) {
 	if to.Cause != nil {
-		httpd.Judge(w, r, to.Cause)
+		_, _ = httpd.Judge(w, r, to.Cause) // for the event
 	}
 	event.Add(r.Context(), "to", oauth.RedirectTarget(to.RedirectURI))
-	params := append(to.Params, flow.Param{Name: "iss", Value: d.Issuer})
+	params := slices.Concat(to.Params, []flow.Param{{Name: "iss", Value: d.Issuer}})
 	if !to.FormPost {
 		w.Header()["Location"] = []string{flow.AddToQuery(to.RedirectURI, params...)}
 		w.WriteHeader(http.StatusSeeOther)
@@ -186,7 +188,7 @@ func (d *Door) page(r *http.Request, out *flow.Outcome) (Page, flow.Shown) {
 
 // common is what every page of a trip has.
 func (d *Door) common(r *http.Request, s flow.Shown) Common {
-	c := Common{FormTargets: s.Targets, Notice: string(s.Notice), Client: clientView(s.Client)}
+	c := Common{AccountID: s.As, FormTargets: s.Targets, Notice: string(s.Notice), Client: clientView(s.Client)}
 	if !s.Flow.IsZero() {
 		c.FlowID = s.Flow.String()
 	}

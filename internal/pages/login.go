@@ -78,7 +78,7 @@ func (d *Door) choose(w http.ResponseWriter, r *http.Request, form httpd.Form) {
 	case "cancel":
 		out, err = d.Flow.Cancel(ctx, id, v)
 	case "continue":
-		out, err = d.Flow.GoOn(ctx, id, v)
+		out, err = d.Flow.GoOn(ctx, id, v, form.Get("account"))
 	case "switch":
 		http.Redirect(w, r, pathLogin+"?as=another&flow="+id.String(), http.StatusSeeOther)
 		return
@@ -135,7 +135,7 @@ func (d *Door) loginPage(r *http.Request, v *flow.Login) Page {
 // consent is POST /consent.
 func (d *Door) consent(w http.ResponseWriter, r *http.Request, form httpd.Form) {
 	out, err := d.Flow.Decide(r.Context(), flowID(form), d.visitor(r), flow.Decision{
-		Allow: form.Get("action") == "allow", Scope: form.All("scope"), ClientID: form.Get("client_id"),
+		Allow: form.Get("action") == "allow", Scope: form.All("scope"), ClientID: form.Get("client_id"), Account: form.Get("account"),
 	})
 	d.answer(w, r, out, err)
 }

@@ -11,6 +11,7 @@ type Common struct {
 	Lang        string     // from Look.Language; empty or unknown: the browser's Accept-Language decides
 	Client      ClientView // whom the trip is for; empty where there is none
 	FlowID      string     // goes into every form as the hidden field "flow"; empty: no such field
+	AccountID   string     // whom the page is shown to: the hidden field "account" of every form; empty: no such field
 	FormTargets []string   // where a form of this page may be redirected to, beside ourselves: origins, and schemes with their colon
 	Notice      string     // said aloud above the content: a key of the locales or plain text
 }

@@ -23,6 +23,7 @@ import (
 const (
 	browserIdle     = 14 * day
 	browserAbsolute = 30 * day
+	secretLen       = 32
 	seenEvery       = time.Hour // a visit sooner after the last is not written down
 )
 
@@ -72,7 +73,7 @@ const (
 // Arrive signs a browser in to the account of the evidence, found, joined or made, in the transaction of the flow's step.
 // The error is a *Turned or an *oauth.Error.
 func (s *Service) Arrive(ctx context.Context, a Arrival) (*Arrived, error) {
-	secret := make([]byte, 32)
+	secret := make([]byte, secretLen)
 	_, _ = rand.Read(secret) // never fails since Go 1.24
 	w := store.BrowserSignIn{
 		Now: a.Now, Flow: a.Flow, Replaces: a.Replaces, OnlyAccount: hintedAccount(a.Flow.Request.HintedSubject),
@@ -178,10 +179,8 @@ func cookieOf(id domain.BrowserID, secret []byte) string {
 // Browser reads who is signed in, by the cookie of single sign-on; nil: nobody. What is planted, old or foreign is nobody
 // (ATTACKS SE02).
 func (s *Service) Browser(ctx context.Context, cookie string) (*domain.BrowserView, error) {
-	first, second, ok := strings.Cut(cookie, ".")
-	secret, err := base64.RawURLEncoding.Strict().DecodeString(second)
-	var id domain.BrowserID
-	if !ok || err != nil || len(secret) != 32 || id.UnmarshalText([]byte(first)) != nil || id.IsZero() {
+	id, secret, ok := readCookie(cookie)
+	if !ok {
 		return nil, nil
 	}
 	v, err := s.DB.Browser(ctx, id)
@@ -196,6 +195,13 @@ func (s *Service) Browser(ctx context.Context, cookie string) (*domain.BrowserVi
 		return nil, nil
 	}
 	return v, nil
+}
+
+func readCookie(cookie string) (id domain.BrowserID, secret []byte, ok bool) {
+	first, second, found := strings.Cut(cookie, ".")
+	secret, err := base64.RawURLEncoding.Strict().DecodeString(second)
+	ok = found && err == nil && len(secret) == secretLen && id.UnmarshalText([]byte(first)) == nil && !id.IsZero()
+	return id, secret, ok
 }
 
 // Seen extends a browser's idle time; not more often than hourly.

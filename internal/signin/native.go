@@ -135,6 +135,7 @@ func (s *Service) write(ctx context.Context, now time.Time, r Request, who *prov
 	w := store.SignIn{
 		Now: now, Nonce: nonce, Session: row,
 		NewAccount:  domain.Account{ID: domain.NewID[domain.AccountID](), State: domain.AccountActive, CreatedAt: now},
+		NewProfile:  firstProfile(who.subject, who.name),
 		NewIdentity: who.identity(now), Join: joining(who.subject),
 		Event: audit(ctx, now, r.Client.ID),
 	}

@@ -16,6 +16,7 @@ type Redemption struct {
 	Session      domain.Session // its client must be the flow's; account, identity, browser and device are filled in by the store
 	NewDevice    domain.Device  // zero ID: none
 	NeedsConsent bool           // the person must still agree to the session's scope and resources
+	Apart        bool           // the session does not hang on the browser: signing out there does not end it
 	Event        domain.Event
 }
 
@@ -92,6 +93,9 @@ func (db *DB) redeemSteps(ctx context.Context, q queryer, r Redemption) (RedeemR
 	}
 	if same != nil {
 		return RedeemResult{Redeemed, *same}, nil
+	}
+	if r.Apart {
+		r.Session.BrowserID = domain.BrowserID{}
 	}
 	started, err := db.startSession(ctx, q, SignIn{Now: r.Now, NewDevice: r.NewDevice, Session: r.Session, Event: r.Event}, false)
 	return RedeemResult{Redeemed, started.Session}, err

@@ -48,7 +48,7 @@ const redeemStatement = `WITH f AS (
 			counter, key_id, format, state, late_streak, late_counter, ended_at, end_reason, browser_id, amr, claims, notify)
 		SELECT $7, spent.account_id, spent.identity_id, (SELECT id FROM device), $3, $11, $12::smallint, $13, $5, $6, $14,
 			$2, $15::bigint, $16::bigint, $17::bigint, $18::bigint, $19::bigint, 0, 0, $20::bigint, $21::smallint, 1, 0, 0, 0,
-			'', CASE WHEN spent.kind = 1 THEN spent.browser_id END, $22, $23, $24::boolean FROM spent
+			'', CASE WHEN spent.kind = 1 AND NOT $28 THEN spent.browser_id END, $22, $23, $24::boolean FROM spent
 	), trail AS (
 		INSERT INTO events (at, action, actor, account_id, session_id, client_id, reason, request_id, ip)
 		SELECT $2, 'session.start', 'account acc_' || translate(rtrim(encode(spent.account_id, 'base64'), '='), '+/', '-_'),
@@ -68,7 +68,7 @@ func (db *DB) redeemTogether(ctx context.Context, r *Redemption) (result RedeemR
 	}
 	s := r.Session
 	s.AccountID, s.IdentityID, s.DeviceID = row.account, row.identity, row.device
-	if row.kind == domain.FlowAuthorize {
+	if row.kind == domain.FlowAuthorize && !r.Apart {
 		s.BrowserID = row.browser
 	}
 	return RedeemResult{Redeemed, s}, true, nil
@@ -133,6 +133,6 @@ func redeemValues(r *Redemption) []any {
 		s.DeviceName, s.Tier, s.JKT, f.SecretHash[:], // $11
 		micros(s.AuthTime), micros(s.AbsoluteExpiresAt), s.IdleFor.Microseconds(), micros(s.IdleExpiresAt), // $15
 		micros(f.RotatedAt), f.KeyID, f.Format, joined(s.AMR), joined(s.Claims), s.Notify, // $19
-		e.Reason, e.RequestID, e.IP, // $25
+		e.Reason, e.RequestID, e.IP, r.Apart, // $25
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,4 +119,14 @@ func confidential(id, how string) harness.Option {
 	return harness.Clients("  - {id: " + id + ", type: web, " + how + ", resources: [todo-api],\n" +
 		"     providers: [{name: google}], redirect_uris: [\"" + webRedirect + "\"],\n" +
 		"     scopes: [openid, profile, email, offline_access, todos.read]}\n")
+}
+
+// query is the query of an address.
+func query(t *testing.T, address string) url.Values {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Query()
 }

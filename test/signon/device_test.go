@@ -80,7 +80,7 @@ func TestDV02WhoPollsTooFastWaitsLonger(t *testing.T) {
 		d.want(t, "slow_down") // 10 s from now on
 		w.Clock.Step(6 * time.Second)
 		d.want(t, "slow_down") // 15 s
-		w.Clock.Step(14 * time.Second)
+		w.Clock.Step(13 * time.Second)
 		d.want(t, "slow_down") // 20 s
 		w.Clock.Step(20 * time.Second)
 		d.want(t, "authorization_pending")

@@ -251,7 +251,7 @@ func TestWhatOnePersonSaidInATripIsNotAnothers(t *testing.T) {
 			b.Open(trip.Path()).SignInWith(w.Corp, "corp", "carol")
 			flow := flowOf(t, b)
 			b.Submit("consent-allow", "action", "allow").Want("passkey-skip")
-			b.Open("/login?as=another&flow=" + flow).SignInWith(w.Corp, "corp", "dave").Want("consent-form")
+			b.Open("/login?as=another&flow="+flow).SignInWith(w.Corp, "corp", "dave").Want("consent-form")
 			account(t, w, trip, b)
 		})
 	})

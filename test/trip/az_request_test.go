@@ -117,7 +117,7 @@ func crowd(n int) url.Values {
 }
 
 // The client is told, with its state and our name: rfc6749-3.1.1-01 rfc6749-4.1.2.1-02 rfc9207-2-01 rfc9700-2.1-02 AZ33
-// rfc9700-2.1.1-01 rfc7636-4.4.1-01
+// rfc9700-2.1.1-01 rfc7636-4.3-01 rfc7636-4.4.1-01
 func TestWhatIsWrongBesidesGoesBackToTheClient(t *testing.T) {
 	w := harness.New(t, harness.SQLite, harness.Clients(nativeClients))
 	one := func(name string, values ...string) url.Values { return url.Values{name: values} }
@@ -296,6 +296,49 @@ func TestWhatIsUnknownOrEmptyIsIgnored(t *testing.T) {
 		t.Fatal(b.Status)
 	}
 	b.Want("login-form")
+}
+
+// rfc8252-6-01: an app has no other way to show that it is the one that asked.
+func TestANativeAppMustUsePKCE(t *testing.T) {
+	w := harness.New(t, harness.SQLite)
+	trip := app(loopback, "code_challenge", "", "code_challenge_method", "")
+	goesBack(t, trip, w.Browser().Open(trip.Path()), "invalid_request")
+}
+
+// rfc9207-2-02 rfc9207-2.3-01 rfc9700-2.1.1-02 AZ33: what the metadata announce is what every answer carries.
+func TestAnswersComeFromTheIssuerOfTheMetadata(t *testing.T) {
+	w := harness.New(t, harness.SQLite)
+	for _, path := range []string{"/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
+		m := w.Do(w.Request(http.MethodGet, path, ""))
+		methods, _ := m.JSON["code_challenge_methods_supported"].([]any)
+		if m.JSON["authorization_response_iss_parameter_supported"] != true || len(methods) != 1 || methods[0] != "S256" {
+			t.Errorf("%s: %s", path, m.Body)
+		}
+		bad := own("scope", "everything")
+		if q := goesBack(t, bad, w.Browser().Open(bad.Path()), "invalid_scope"); q.Get("iss") != m.String("issuer") {
+			t.Errorf("%v", q)
+		}
+		trip := own()
+		b, _ := coded(w, trip)
+		if q := trip.Response(b); q.Get("iss") != m.String("issuer") {
+			t.Errorf("%v", q)
+		}
+	}
+}
+
+// rfc9700-2.6-04: pages are for people. No script of another origin reads one, also not that of a browser client.
+func TestNoOtherOriginReadsAPage(t *testing.T) {
+	w := harness.New(t, harness.SQLite)
+	for _, path := range []string{web().Path(), "/authorize", "/login", "/consent", "/device", "/logout"} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions} {
+			a := w.Do(w.Request(method, path, "", harness.Set("Origin", "https://todo.example"), harness.Set("Access-Control-Request-Method", "GET")))
+			for _, name := range []string{"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Allow-Methods"} {
+				if a.Header.Get(name) != "" {
+					t.Errorf("%s %s: %s %q", method, path, name, a.Header.Get(name))
+				}
+			}
+		}
+	}
 }
 
 // A form of the client's own site carries no cookie of ours (SameSite): the person is signed in all the same.

@@ -93,7 +93,7 @@ func TestAZ17PKCEThatIsOptionalIsStillVerified(t *testing.T) {
 	}
 	without := old("code_challenge", "", "code_challenge_method", "")
 	_, code := coded(w, without)
-	refused(t, redeem(w, without, code), "invalid_grant") // a verifier nobody asked for: rfc9700-4.8.2-01
+	refused(t, redeem(w, without, code), "invalid_grant") // a verifier nobody asked for: rfc9700-2.1.1-03
 	_, code = coded(w, without)
 	if a := redeem(w, without, code, "code_verifier", ""); a.Status != 200 {
 		t.Errorf("%d %s", a.Status, a.Body)
@@ -126,7 +126,7 @@ func TestAZ20StateAndNonceComeBackUnchanged(t *testing.T) {
 	})
 }
 
-// AZ22: with prompt=none nobody is asked, and the client hears what would have been asked.
+// AZ22 rfc6749-3.1-01: with prompt=none nobody is asked, and the client hears what would have been asked.
 func TestAZ22WithoutAPromptTheClientHearsWhatIsMissing(t *testing.T) {
 	harness.Engines(t, func(t *testing.T, e harness.Engine) {
 		w := harness.New(t, e)
@@ -279,6 +279,15 @@ func TestAZ26AHintNamesWhoMustComeBack(t *testing.T) {
 		}
 		asked.Code(alice.SignInWith(w.Corp, "corp", "bob"))
 	})
+}
+
+// rfc9700-4.12-01: no form is sent on to where it was not meant for. The browser of the harness refuses all but 303.
+func TestEveryStepRedirectsWith303(t *testing.T) {
+	w := harness.New(t, harness.SQLite)
+	trip := web()
+	through(w.Browser().Open(trip.Path()).SignInWith(w.Apple, "apple", "alice"))
+	r := w.Request(http.MethodPost, "/authorize", trip.Query.Encode(), harness.Set("Content-Type", "application/x-www-form-urlencoded"))
+	w.Browser().Send(r).Want("login-form")
 }
 
 // AZ34 rfc6749-10.13-01 rfc9700-4.16-01: no page of a trip can be framed.

@@ -62,7 +62,7 @@ func alarmed(t *testing.T, w *harness.World, alarm string) {
 	}
 }
 
-// TK04 rfc6749-4.1.2-01 rfc6749-4.1.2-02 rfc6749-10.5-01: a code that comes again ends what it gave, however late and also
+// TK04 rfc6749-4.1.2-01 rfc6749-4.1.2-02 rfc6749-10.5-01 rfc6749-10.5-02: a code that comes again ends what it gave, however late and also
 // after a restart.
 func TestTK04AReplayedCodeEndsWhatItGave(t *testing.T) {
 	for name, later := range map[string]func(w *harness.World){

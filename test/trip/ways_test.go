@@ -97,7 +97,7 @@ func TestACodeByMailSignsIn(t *testing.T) {
 		}
 		b.Submit("code-submit", "code", sixDigits.FindString(m.Text()))
 		b.Want("consent-form").Submit("consent-allow", "action", "allow").Submit("passkey-skip", "action", "skip")
-		tokens(t, w, trip, trip.Code(b))
+		_ = tokens(t, w, trip, trip.Code(b))
 	})
 }
 
@@ -185,7 +185,7 @@ func TestAskingSilentlyAgainAndAgainIsOneSession(t *testing.T) {
 		b, db := w.Browser(), w.Store()
 		first := harness.NewTrip(harness.OwnID, ownRedirect, "openid todos.read")
 		b.Open(first.Path()).SignInWith(w.Corp, "corp", "alice")
-		tokens(t, w, first, first.Code(b))
+		_ = tokens(t, w, first, first.Code(b))
 		before, err := db.Rows(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -208,9 +208,38 @@ func TestAskingSilentlyAgainAndAgainIsOneSession(t *testing.T) {
 		}
 		// Who wants to be signed in for longer gets a session of its own.
 		offline := own()
-		tokens(t, w, offline, offline.Code(b.Open(offline.Path())))
+		_ = tokens(t, w, offline, offline.Code(b.Open(offline.Path())))
 		if more, err := db.Rows(t.Context()); err != nil || more["sessions"] != after["sessions"]+1 {
 			t.Errorf("%d sessions (%v)", more["sessions"], err)
+		}
+	})
+}
+
+// An app on the phone that signed in by the browser is not signed out by a web page in it.
+func TestSigningOutOfAWebPageLeavesTheAppOnTheDevice(t *testing.T) {
+	harness.Engines(t, func(t *testing.T, e harness.Engine) {
+		w := harness.New(t, e)
+		b := w.Browser()
+		app := harness.NewTrip(harness.ClientID, "https://todo.example/app", "openid offline_access todos.read")
+		b.Open(app.Path()).SignInWith(w.Google, "google", "alice").Submit("consent-allow", "action", "allow").Submit("passkey-skip", "action", "skip")
+		onPhone := w.Post("/token", app.Redeem(app.Code(b), "client_id", harness.ClientID))
+		page := own()
+		b.Open(page.Path())
+		web := tokens(t, w, page, page.Code(b))
+
+		b.Open("/logout?id_token_hint=" + web.String("id_token"))
+		if w.Active(web.String("access_token")) {
+			t.Error("the page is still signed in")
+		}
+		if a := w.Refresh(harness.ClientID, onPhone.String("refresh_token")); a.Status != 200 {
+			t.Errorf("the app: %d %s", a.Status, a.Body)
+		}
+		// Its own logout ends it.
+		back := own()
+		b.Open(back.Path()).SignInWith(w.Google, "google", "alice")
+		b.Open("/logout?id_token_hint=" + onPhone.String("id_token"))
+		if a := w.Refresh(harness.ClientID, onPhone.String("refresh_token")); a.Error() != "invalid_grant" {
+			t.Errorf("the app, after its own logout: %d %s", a.Status, a.Body)
 		}
 	})
 }

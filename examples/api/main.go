@@ -1,0 +1,58 @@
+// Command api is an app server: it lets those read todos whose access token is for it and has the scope todos.read.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log"
+	"net/http"
+	"time"
+
+	"github.com/countersign/countersign/resource"
+)
+
+func main() {
+	addr := flag.String("listen", "127.0.0.1:4000", "where to listen")
+	issuer := flag.String("issuer", "http://localhost:8080", "who issues the access tokens")
+	audience := flag.String("audience", "https://api.your.app", "whom they must be for")
+	origin := flag.String("origin", "http://127.0.0.1:3002", "of the SPA that calls it from the browser")
+	base := flag.String("url", "http://127.0.0.1:4000", "how callers write its address; DPoP proofs name it")
+	flag.Parse()
+	v, err := resource.New(resource.Config{Issuer: *issuer, Audience: *audience, BaseURL: *base})
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := &http.Server{Addr: *addr, Handler: handler(v, *origin), ReadHeaderTimeout: 5 * time.Second}
+	log.Fatal(server.ListenAndServe())
+}
+
+func handler(v *resource.Verifier, origin string) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /todos", v.Middleware("todos.read")(http.HandlerFunc(todos)))
+	return cors(origin, mux)
+}
+
+func todos(w http.ResponseWriter, r *http.Request) {
+	who, _ := resource.FromContext(r.Context())
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = fmt.Fprintf(w, `{"for":%q,"todos":["Water the plants"]}`+"\n", who.Subject)
+}
+
+// cors lets one origin call from the browser. Never "*" with an Authorization header, and never with cookies.
+func cors(origin string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Vary", "Origin")
+		if r.Header.Get("Origin") == origin {
+			h.Set("Access-Control-Allow-Origin", origin)
+			h.Set("Access-Control-Allow-Headers", "Authorization, DPoP")
+			h.Set("Access-Control-Expose-Headers", "DPoP-Nonce, WWW-Authenticate")
+		}
+		if r.Method == http.MethodOptions {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
