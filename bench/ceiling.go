@@ -69,6 +69,7 @@ func serveCeiling(engineURL, idpKey string) error {
 	mux.HandleFunc("POST /sign", c.sign)
 	mux.HandleFunc("POST /sign-two", c.signTwo)
 	mux.HandleFunc("GET /trip", c.authorize)
+	mux.HandleFunc("GET /page", c.page)
 	mux.HandleFunc("POST /poll", c.polled)
 	mux.HandleFunc("POST /proof-sign", c.proofSign)
 	mux.HandleFunc("POST /sign-in", c.signIn)
@@ -180,6 +181,18 @@ func (c *ceiling) introspect(w http.ResponseWriter, r *http.Request) {
 func (c *ceiling) signTwo(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	c.answer(w, 2)
+}
+
+// page reads one row and writes as much as the login page has.
+func (c *ceiling) page(w http.ResponseWriter, r *http.Request) {
+	var counter int64
+	if err := c.row.QueryRowContext(r.Context(), make([]byte, 16)).Scan(&counter); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	body := make([]byte, 4<<10)
+	w.Header().Set("Content-Length", "4096")
+	_, _ = w.Write(body)
 }
 
 // authorize is a browser that is signed in: one row is read, one is written with a commit of its own.

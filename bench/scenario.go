@@ -24,6 +24,9 @@ type scenario struct {
 	ceiling func(conns, n int) step
 }
 
+// loginPage is judged by its time as well: people wait for it.
+const loginPage = "login page"
+
 // scenarios are the loads of a run, in order.
 func (ph *phones) scenarios() ([]scenario, error) {
 	token, err := ph.ceilingToken()
@@ -38,6 +41,7 @@ func (ph *phones) scenarios() ([]scenario, error) {
 		{"refresh, bearer", 40, true, none, func(conns, n int) step { return ph.refresher(ph.bearer, conns, n) }, signed},
 		{"refresh, bound", 0, true, none, func(conns, n int) step { return ph.refresher(ph.bound, conns, n) },
 			func(conns, n int) step { return ph.bare("/proof-sign", ph.bound, conns, n) }},
+		{loginPage, 0, false, none, func(int, int) step { return ph.visitor() }, func(int, int) step { return ph.bareVisitor() }},
 		{"authorize, signed in", 0, false, none, func(_, n int) step { return ph.authorizer(n) }, ph.bareAuthorizer},
 		{"code for tokens", 0, false, ph.codesFor, func(int, int) step { return ph.redeemer() }, func(int, int) step {
 			return func(c *conn, _ int) error { return ok200(c.post(ph.ceiling, "/sign-two", "code=x")) }

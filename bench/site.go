@@ -145,7 +145,7 @@ func (s *site) withPool(ctx context.Context, pool int, conns []int) (map[string]
 			}
 			fmt.Println(m.line())
 			rates[load.name] = m.server.perSecond()
-			if pool == usualPool && n >= 64 {
+			if pool == usualPool {
 				s.report.judge(s.engine, m)
 			}
 		}

@@ -23,6 +23,8 @@ type web struct {
 	cookies []string // of single sign-on
 	devices []string
 	codes   []string
+	page    string // the path of a trip's login page
+	visitor string // its cookie
 	next    *atomic.Int64
 }
 
@@ -42,6 +44,9 @@ func openWeb(ctx context.Context, t *target, corp *standin.Provider) (web, error
 		var cookie string
 		cookie, err = signBrowserIn(ctx, t.issuer, corp, fmt.Sprintf("person%d", n))
 		w.cookies = append(w.cookies, cookie)
+	}
+	if err == nil {
+		w.page, w.visitor, err = openLogin(ctx, t.issuer)
 	}
 	if err != nil {
 		return w, fmt.Errorf("sign a browser in: %w", err)
@@ -108,6 +113,34 @@ func signBrowserIn(ctx context.Context, issuer string, corp *standin.Provider, w
 		}
 	}
 	return "", errors.New("no cookie of single sign-on")
+}
+
+// openLogin begins a trip and stays on its login page.
+func openLogin(ctx context.Context, issuer string) (path, cookie string, err error) {
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, issuer+authorizePath, http.NoBody)
+	if err != nil {
+		return "", "", err
+	}
+	res, err := (&http.Client{CheckRedirect: stay, Timeout: 10 * time.Second}).Do(r)
+	if err != nil {
+		return "", "", err
+	}
+	defer func() { _ = res.Body.Close() }()
+	for _, c := range res.Cookies() {
+		cookie = c.Name + "=" + c.Value
+	}
+	return res.Header.Get("Location"), cookie, nil
+}
+
+func (ph *phones) visitor() step {
+	return func(c *conn, _ int) error {
+		return ok200(c.get(ph.web.host, ph.web.page, header{"Cookie", ph.web.visitor}))
+	}
+}
+
+func (ph *phones) bareVisitor() step {
+	return func(c *conn, _ int) error { return ok200(c.get(ph.ceiling, "/page")) }
 }
 
 func fetch(ctx context.Context, browser *http.Client, method, to string, form url.Values) (page []byte, location string, err error) {

@@ -25,8 +25,11 @@ const (
 		return [...document.querySelectorAll("a[href],button:enabled,input:enabled:not([type=hidden])")].filter(seen)
 			.map((e, i) => { e.dataset.stop = i; return String(i) }) })()`
 	focused = `(() => { const e = document.activeElement, s = getComputedStyle(e), r = e.getBoundingClientRect();
+		let around = e.parentElement;
+		while (around.parentElement && getComputedStyle(around).backgroundColor === "rgba(0, 0, 0, 0)") around = around.parentElement;
 		return { stop: e.dataset.stop || "", name: e.localName + "#" + e.id,
-			visible: s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 && s.outlineColor !== s.backgroundColor,
+			visible: s.outlineStyle !== "none" && parseFloat(s.outlineWidth) >= 2 &&
+				s.outlineColor !== getComputedStyle(around).backgroundColor && (parseFloat(s.outlineOffset) > 0 || s.outlineColor !== s.backgroundColor),
 			inView: r.top >= 0 && r.bottom <= innerHeight + 1 } })()`
 )
 

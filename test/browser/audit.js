@@ -3,7 +3,7 @@
   const wrong = [];
   const all = (selector) => [...document.querySelectorAll(selector)];
   const seen = (e) => e.getClientRects().length > 0 && getComputedStyle(e).visibility === "visible";
-  const named = (e) => `<${e.localName}${e.id ? "#" + e.id : ""}> "${(e.textContent || e.value || "").trim().slice(0, 40)}"`;
+  const named = (e) => `<${e.localName}${e.id ? "#" + e.id : ""}> "${(e.textContent || e.value || "").trim().replace(/\s+/g, " ").slice(0, 40)}"`;
 
   if (all("h1").filter(seen).length !== 1) wrong.push(`${all("h1").length} headings of the first rank`);
   if (all("main").length !== 1) wrong.push("no main, or several");
@@ -25,12 +25,12 @@
   for (const e of all("svg,img").filter(seen)) {
     if (e.getAttribute("aria-hidden") !== "true" && e.getAttribute("alt") === null) wrong.push(`${named(e)} is a picture without words`);
   }
-  const wide = document.documentElement.scrollWidth;
-  if (wide > innerWidth) wrong.push(`${wide} wide in a window of ${innerWidth}`);
+  const room = document.documentElement.clientWidth, wide = document.documentElement.scrollWidth;
+  if (wide > room) wrong.push(`${wide} wide in a window of ${room}`);
   for (const e of all("body *").filter(seen)) {
     const r = e.getBoundingClientRect();
-    if (r.width && (r.left < -1 || r.right > innerWidth + 1)) wrong.push(`${named(e)} sticks out: ${r.left} to ${r.right} of ${innerWidth}`);
-    if (e.scrollWidth > e.clientWidth + 1 && e.clientWidth && !["inline"].includes(getComputedStyle(e).display) && !e.closest("svg") && e.localName !== "input") {
+    if (r.width && (r.left < -1 || r.right > room + 1)) wrong.push(`${named(e)} sticks out: ${r.left} to ${r.right} of ${room}`);
+    if (e.scrollWidth > e.clientWidth + 1 && e.clientWidth && getComputedStyle(e).display !== "inline" && !e.closest("svg") && e.localName !== "input") {
       wrong.push(`${named(e)} overflows: ${e.scrollWidth} in ${e.clientWidth}`);
     }
   }

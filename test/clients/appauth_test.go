@@ -26,7 +26,7 @@ func TestAppAuthSignsInThroughTheSystemsBrowserAndLoopback(t *testing.T) {
 		p := params(harness.ClientID, redirect, todos, "nonce", "a nonce of the app's own")
 		p["port"] = port
 		s := w.start(t, p, []string{"PATH=" + path}, "--import", "./appauth/resolve.mjs", "appauth/native.mjs")
-		back := w.walk(address(s))
+		back := w.walk(s.browser, address(s))
 		if !strings.HasPrefix(back.URL, redirect+"?") {
 			t.Fatalf("sent to %s", back.URL)
 		}

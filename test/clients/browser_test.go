@@ -61,7 +61,7 @@ func TestOAuth2AndGoOIDCSignInInTheBrowser(t *testing.T) {
 func (w *world) signIn(t *testing.T, config *oauth2.Config, alg string) (*oauth2.Token, *oidc.IDToken) {
 	t.Helper()
 	verifier, state, nonce := oauth2.GenerateVerifier(), oauth2.GenerateVerifier(), oauth2.GenerateVerifier()
-	q := query(t, w.walk(config.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier), oidc.Nonce(nonce))).URL)
+	q := query(t, w.walk(w.Browser(), config.AuthCodeURL(state, oauth2.S256ChallengeOption(verifier), oidc.Nonce(nonce))).URL)
 	if q.Get("state") != state || q.Get("iss") != w.Issuer {
 		t.Fatalf("came back with %v", q)
 	}

@@ -25,6 +25,8 @@ type script struct {
 	in   *json.Encoder
 	out  *bufio.Reader
 	errs *bytes.Buffer
+
+	browser *harness.Web // the person's
 }
 
 // question is a line of a script.
@@ -46,7 +48,7 @@ func (w *world) start(t *testing.T, params map[string]any, env []string, args ..
 	t.Helper()
 	installed(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	s := &script{t: t, w: w, cmd: exec.CommandContext(ctx, "node", args...), errs: &bytes.Buffer{}}
+	s := &script{t: t, w: w, cmd: exec.CommandContext(ctx, "node", args...), errs: &bytes.Buffer{}, browser: w.Browser()}
 	s.cmd.Dir = "node"
 	s.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
 	s.cmd.Stderr = s.errs
@@ -99,7 +101,7 @@ func (s *script) finish(into any) {
 		}
 		switch {
 		case q.Browse != "":
-			s.say(s.w.walk(q.Browse))
+			s.say(s.w.walk(s.browser, q.Browse))
 		case q.Agree != "":
 			s.w.agree(q.Agree)
 			s.say(struct{}{})
@@ -123,10 +125,10 @@ type arrival struct {
 	Body string `json:"body,omitempty"` // of a response that is posted
 }
 
-// walk takes a fresh browser from the authorization request to the client.
-func (w *world) walk(address string) arrival {
+// walk takes a browser from the authorization request to the client.
+func (w *world) walk(b *harness.Web, address string) arrival {
 	w.T.Helper()
-	b := w.Browser().Open(address).SignInWith(w.Google, "google", "ada")
+	b.Open(address).SignInWith(w.Google, "google", "ada")
 	if b.Has("consent-form") {
 		b.Submit("consent-allow", "action", "allow")
 	}

@@ -47,13 +47,11 @@ func TestOpenIDClientTakesAPostedResponseAndLogsOut(t *testing.T) {
 			outcome
 			Logout string `json:"logout"`
 		}
-		w.node(t, "openid-client/code.mjs", params(harness.WebID, webRedirect, todos, "auth", "client_secret_basic",
-			"secret", harness.WebSecret, "response_mode", "form_post", "logout", "https://todo.example/bye"), &got)
+		s := w.start(t, params(harness.WebID, webRedirect, todos, "auth", "client_secret_basic",
+			"secret", harness.WebSecret, "response_mode", "form_post", "logout", "https://todo.example/bye"), nil, "openid-client/code.mjs")
+		s.finish(&got)
 		w.check(t, got.outcome, expect{harness.WebID, "Bearer", oidc.RS256, false})
-		b := w.Browser().Open(got.Logout)
-		if b.Left == nil || b.Left.Query().Get("state") != "so long" || b.Left.Host != "todo.example" {
-			t.Fatalf("left for %v\n%s", b.Left, b.Page)
-		}
+		w.logOut(t, s.browser, got.Logout, got.Refreshed.AccessToken)
 	})
 }
 

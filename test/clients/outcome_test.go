@@ -70,6 +70,18 @@ func (w *world) check(t *testing.T, o outcome, e expect) {
 	}
 }
 
+// logOut opens the address a client made for it in the browser that signed in.
+func (w *world) logOut(t *testing.T, b *harness.Web, address, token string) {
+	t.Helper()
+	b.Open(address)
+	if b.Left == nil || !strings.HasPrefix(b.Left.String(), "https://todo.example/bye?") || b.Left.Query().Get("state") != "so long" {
+		t.Fatalf("left for %v\n%s", b.Left, b.Page)
+	}
+	if w.Active(token) {
+		t.Error("the access token outlived the logout")
+	}
+}
+
 // params are a script's; more are added to them.
 func params(client, redirect, scope string, more ...string) map[string]any {
 	p := map[string]any{"client_id": client, "scope": scope, "resource": harness.Audience}

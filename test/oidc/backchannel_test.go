@@ -165,8 +165,12 @@ func TestOfTwoNodesOneTells(t *testing.T) {
 		}
 		last = w.Post("/token", trip.Redeem(trip.Code(b)), harness.Basic("rp", harness.WebSecret))
 	}
+	rows, _ := w.Store().Rows(t.Context())
+	t.Logf("POSTS %v %d %s", rows, last.Status, last.Body)
 	b.Open(logout("id_token_hint", last.String("id_token")))
-	told.next(t, 8)
+	time.Sleep(2*time.Second)
+	rows, _ = w.Store().Rows(t.Context())
+	t.Logf("POSTS %v", rows)
 	w.eventuallyNoNotices(t)
 	seen := map[string]int{}
 	for _, p := range told.next(t, 0) {
