@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
 	"flag"
 	"fmt"
 	"html"
@@ -28,6 +29,7 @@ type app struct {
 	issuer   string
 	base     string // its own address
 	oauth    oauth2.Config
+	provider *oidc.Provider
 	verifier *oidc.IDTokenVerifier
 
 	mu     sync.Mutex
@@ -64,7 +66,7 @@ func newApp(ctx context.Context, issuer, base, secret string) (*app, error) {
 	endpoint := provider.Endpoint()
 	endpoint.AuthStyle = oauth2.AuthStyleInHeader // client_secret_basic
 	return &app{
-		issuer: issuer, base: base, people: map[string]*person{},
+		issuer: issuer, base: base, people: map[string]*person{}, provider: provider,
 		oauth: oauth2.Config{
 			ClientID: "todo-web", ClientSecret: secret, Endpoint: endpoint, RedirectURL: base + "/callback",
 			Scopes: []string{"openid", "profile", "offline_access", "todos.read"},
@@ -129,13 +131,17 @@ func (a *app) redeem(ctx context.Context, code, nonce, verifier string) (*person
 		return nil, err
 	}
 	if id.Nonce != nonce {
-		return nil, fmt.Errorf("the ID token is of another sign-in")
+		return nil, errors.New("the ID token is of another sign-in")
 	}
-	claims := struct{ SID string }{}
-	if err := id.Claims(&claims); err != nil {
+	info, err := a.provider.UserInfo(ctx, oauth2.StaticTokenSource(token))
+	if err != nil {
 		return nil, err
 	}
-	return &person{Name: id.Subject, Sub: id.Subject, SID: claims.SID, IDToken: raw, Token: token}, nil
+	var claims struct{ SID, Name string }
+	if err := errors.Join(id.Claims(&claims), info.Claims(&claims)); err != nil {
+		return nil, err
+	}
+	return &person{Name: claims.Name, Sub: id.Subject, SID: claims.SID, IDToken: raw, Token: token}, nil
 }
 
 // logout ends the app's own session, and Countersign's: the person comes back to post_logout_redirect_uri.

@@ -81,7 +81,7 @@ var mayImport = map[string][]string{
 }
 
 // anything lists the folders that may import every room: they are no part of the product.
-var anything = rooms("bench", "test")
+var anything = rooms("bench", "examples", "test")
 
 // onlyIn says which rooms alone import something from outside the module, or a loaded package of the standard library.
 var onlyIn = map[string][]string{

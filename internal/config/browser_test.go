@@ -205,7 +205,7 @@ func TestSecretsOfProvidersAndMailComeFromTheEnvironment(t *testing.T) {
 
 const loopback = "issuer: http://localhost:8080\n"
 
-// AZ09, and what else is accepted while nobody beyond this machine is served.
+// AZ09, oidc-backchannel-2.2-01, and what else is accepted while nobody beyond this machine is served.
 func TestPlainHTTPIsForThisMachineAlone(t *testing.T) {
 	secret, err := filepath.Abs("testdata/accepted/web_secret")
 	if err != nil {

@@ -48,14 +48,25 @@ func (s *Service) Decide(ctx context.Context, id domain.FlowID, v Visitor, d Dec
 	if !d.Allow {
 		return s.refuse(ctx, t, oauth.E(oauth.AccessDenied, "The person did not agree."))
 	}
-	if t.next() != wantsConsent || !t.stillAs(d.Account) {
+	if t.browser != nil && !t.stillAs(d.Account) {
+		return s.switched(ctx, t)
+	}
+	if t.next() != wantsConsent {
 		return t.again(), nil
 	}
 	t.p.Agreed, t.unsaved = true, true
-	t.flow.Scope = slices.DeleteFunc(slices.Clone(t.flow.Request.Scope), func(s string) bool {
-		return s != oauth.ScopeOpenID && !slices.Contains(d.Scope, s)
-	})
+	t.flow.Scope = t.left(d.Scope)
+	if len(t.flow.Scope) == 0 && len(t.flow.Request.Scope) > 0 { // to agree to nothing is not to agree
+		return s.refuse(ctx, t, oauth.E(oauth.AccessDenied, "The person agreed to nothing of what was asked for."))
+	}
 	return s.proceed(ctx, t)
+}
+
+// left is what remains of what was asked for.
+func (t *trip) left(ticked []string) []string {
+	return slices.DeleteFunc(slices.Clone(t.flow.Request.Scope), func(s string) bool {
+		return s != oauth.ScopeOpenID && !slices.Contains(ticked, s)
+	})
 }
 
 // asks tells whether a decision is about what this trip asks.

@@ -86,8 +86,11 @@ func (s *Service) GoOn(ctx context.Context, id domain.FlowID, v Visitor, account
 	if err != nil || elsewhere != nil {
 		return elsewhere, err
 	}
-	if t.browser == nil || !t.stillAs(account) {
+	if t.browser == nil {
 		return t.again(), nil
+	}
+	if !t.stillAs(account) {
+		return s.switched(ctx, t)
 	}
 	t.p.Chosen = true
 	if took, err := s.step(ctx, t); err != nil || !took {

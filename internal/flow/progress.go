@@ -14,6 +14,8 @@ type progress struct {
 	Own    bool `json:"own,omitempty"`    // somebody proved themselves in this very trip
 	Chosen bool `json:"chosen,omitempty"` // the person said: go on as this account
 	Agreed bool `json:"agreed,omitempty"` // and: the client may
+	// Switched: somebody else signed in meanwhile, in another tab; whoever it is now is to be asked.
+	Switched bool `json:"switched,omitempty"`
 	// As is the account that proved, chose and agreed; zero: whoever arrived last.
 	As     domain.AccountID `json:"as,omitzero"`
 	Errand *errand          `json:"errand,omitempty"` // the trip to a provider

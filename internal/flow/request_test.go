@@ -268,12 +268,12 @@ func TestTheStateAProviderGetsNamesTripAndErrand(t *testing.T) { // AZ38
 }
 
 func TestAUserCodeIsReadAsPeopleTypeIt(t *testing.T) {
-	for typed, want := range map[string]string{
-		"WDJB-MJHT": "WDJBMJHT", " wdjb mjht ": "WDJBMJHT", "w-d-j-b-m-j-h-t": "WDJBMJHT",
-		"": "", "WDJBMJH": "", "WDJBMJHTT": "", "WDJBMJHA": "", "WDJBMJH0": "", "ẄDJBMJH": "",
+	for _, tt := range []struct{ typed, want string }{
+		{"WDJB-MJHT", "WDJBMJHT"}, {" wdjb mjht ", "WDJBMJHT"}, {"w-d-j-b-m-j-h-t", "WDJBMJHT"},
+		{"", ""}, {"WDJBMJH", ""}, {"WDJBMJHTT", ""}, {"WDJBMJHA", ""}, {"WDJBMJH0", ""}, {"ẄDJBMJH", ""},
 	} {
-		if got, ok := readUserCode(typed); ok != (want != "") || (ok && got != want) {
-			t.Errorf("%q: %q %t", typed, got, ok)
+		if got, ok := readUserCode(tt.typed); ok != (tt.want != "") || (ok && got != tt.want) {
+			t.Errorf("%q: %q %t", tt.typed, got, ok)
 		}
 	}
 }

@@ -74,7 +74,7 @@ func (t *trip) proven() bool {
 	case slices.Contains(r.Prompt, oauth.PromptLogin):
 		return false
 	case r.MaxAge != nil:
-		return !at.IsZero() && t.now.Sub(at) <= time.Duration(*r.MaxAge)*time.Second
+		return !at.IsZero() && t.now.Sub(at).Seconds() <= float64(*r.MaxAge) // any number: no duration holds them all
 	}
 	return true
 }
@@ -86,7 +86,7 @@ func (t *trip) mustChoose() bool {
 		return false
 	}
 	r := &t.flow.Request
-	return slices.Contains(r.Prompt, oauth.PromptSelect) || (t.flow.Kind == domain.FlowAuthorize && oauth.PrivateUse(r.RedirectURI))
+	return t.p.Switched || slices.Contains(r.Prompt, oauth.PromptSelect) || (t.flow.Kind == domain.FlowAuthorize && oauth.PrivateUse(r.RedirectURI))
 }
 
 // mustAgree: a device's trip is always confirmed (RFC 8628 §5.4); otherwise whoever runs the server need not ask for its
@@ -108,6 +108,13 @@ func (t *trip) mustAgree() bool {
 // another tab: what was said to one name is not said to another. A form without a name is not held against it.
 func (t *trip) stillAs(account string) bool {
 	return account == "" || account == t.browser.AccountID.String()
+}
+
+// switched asks whoever is signed in now whether to go on as they.
+func (s *Service) switched(ctx context.Context, t *trip) (*Outcome, error) {
+	t.p.Own, t.p.Chosen, t.p.Agreed, t.p.Switched = false, false, false, true
+	_, err := s.step(ctx, t) // lost to another tab: that one knows better
+	return t.again(), err
 }
 
 // load finds the trip a browser speaks of. A problem is an outcome to be shown; the error is a fault of ours.

@@ -59,6 +59,7 @@ func TestNext(t *testing.T) {
 			func(t *trip) { t.flow.Request.Prompt = []string{"login"} }, wantsNothing},
 		{"not too long ago", anHourAgo, func(t *trip) { t.flow.Request.MaxAge = seconds(3660) }, wantsNothing},
 		{"a second too long ago", anHourAgo, func(t *trip) { t.flow.Request.MaxAge = seconds(3659) }, wantsSignIn},
+		{"an age beyond counting", anHourAgo, func(t *trip) { t.flow.Request.MaxAge = seconds(1 << 62) }, wantsNothing},
 		{"never too recent", justNow, func(t *trip) { t.flow.Request.MaxAge = seconds(0) }, wantsNothing},
 		{"nobody vouches for when", func(t *trip) { anHourAgo(t); t.browser.AuthTime = time.Time{} },
 			func(t *trip) { t.flow.Request.MaxAge = seconds(1 << 40) }, wantsSignIn},

@@ -52,7 +52,8 @@ func TestTheMetadataIsTheGoldenFile(t *testing.T) {
 	}
 }
 
-// rfc8414-2-02, rfc8414-2-03, rfc8414-2-04, rfc8414-2-05, rfc8414-2-06, rfc8414-2-07, rfc8414-2-08, rfc8414-3.2-02, rfc9449-5.1-01
+// rfc8414-2-02, rfc8414-2-03, rfc8414-2-04, rfc8414-2-05, rfc8414-2-06, rfc8414-2-07, rfc8414-2-08, rfc8414-3.2-02, rfc9449-5.1-01,
+// oidc-rpinitiated-2.1-01, oidc-backchannel-2.1-01
 func TestTheMetadataSaysWhatWorks(t *testing.T) {
 	doc := func() map[string]any { a, _ := published(t, "https://login.example"); return a.json(t) }()
 	for _, member := range []string{

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/countersign/countersign/internal/event"
@@ -24,7 +25,8 @@ type Look struct {
 	tags    map[string]string  // the tags by their small letters
 	assets  map[string]*asset
 	// A set of templates per language: what the functions say depends on it, and they are bound when a template is read.
-	pages map[string]map[string]*template.Template
+	// It is read when somebody first wants the language, for it takes a megabyte.
+	pages map[string]func() (map[string]*template.Template, error)
 }
 
 // NewLook reads the embedded files and, over them, those of the override folder; "" has none. An error names the file.
@@ -34,7 +36,7 @@ func NewLook(override string) (*Look, error) {
 			return nil, err
 		}
 	}
-	l := &Look{tags: map[string]string{}, pages: map[string]map[string]*template.Template{}}
+	l := &Look{tags: map[string]string{}, pages: map[string]func() (map[string]*template.Template, error){}}
 	var err error
 	if l.locales, err = loadLocales(override); err != nil {
 		return nil, err
@@ -54,7 +56,11 @@ func NewLook(override string) (*Look, error) {
 	maps.Copy(ours, theirs)
 	for tag, words := range l.locales {
 		l.tags[strings.ToLower(tag)] = tag
-		if l.pages[tag], err = l.parse(ours, words); err != nil {
+		l.pages[tag] = sync.OnceValues(func() (map[string]*template.Template, error) { return l.parse(ours, words) })
+		if override == "" && tag != fallback {
+			continue // what is built in was tried by the tests, in every language
+		}
+		if _, err := l.pages[tag](); err != nil {
 			return nil, err
 		}
 	}
@@ -162,7 +168,11 @@ func (l *Look) Render(w http.ResponseWriter, r *http.Request, status int, p Page
 	h.Set("Referrer-Policy", "no-referrer")
 
 	var body bytes.Buffer
-	if err := l.pages[tag][p.template()].Execute(&body, p); err != nil {
+	set, err := l.pages[tag]()
+	if err == nil {
+		err = set[p.template()].Execute(&body, p)
+	}
+	if err != nil {
 		event.Add(r.Context(), "cause", "render "+p.template()+": "+err.Error())
 		h.Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(http.StatusInternalServerError)

@@ -10,7 +10,7 @@ import (
 
 const bye = "https://rp.example/bye"
 
-// oidc-rpinitiated-2-01, oidc-rpinitiated-2-02, oidc-rpinitiated-3-01, oidc-rpinitiated-3-02
+// oidc-rpinitiated-2-01, oidc-rpinitiated-2-02, oidc-rpinitiated-2-06, oidc-rpinitiated-3-01, oidc-rpinitiated-3-02
 func TestAHintAboutWhoIsSignedInEndsItAtOnceAndLeadsBack(t *testing.T) {
 	onEngines(t, func(t *testing.T, w *world) {
 		for _, c := range []struct{ name, method, to, want string }{

@@ -16,7 +16,7 @@ import (
 
 func members(m map[string]any) string { return strings.Join(slices.Sorted(maps.Keys(m)), " ") }
 
-// oidc-core-5.3.2-01, oidc-core-5.3.2-02, oidc-core-5.4-01, oidc-core-5.1-01
+// oidc-core-5.3-01, oidc-core-5.3.2-01, oidc-core-5.3.2-02, oidc-core-5.4-01, oidc-core-5.5.1-01
 func TestUserInfoTellsWhatTheScopesAndTheClaimsAskFor(t *testing.T) {
 	onEngines(t, func(t *testing.T, w *world) {
 		b := w.Browser()
@@ -67,7 +67,7 @@ func TestClaimsAskedForOneByOneAreAgreedToLikeTheirScope(t *testing.T) { // oidc
 	})
 }
 
-// RS09, rfc6750; oidc-core-5.3.1-01, oidc-core-5.3.1-02
+// RS09, oidc-core-5.3.1-01, oidc-core-5.3.1-02
 func TestTheAccessTokenOfUserInfoComesInTheHeaderOrInAForm(t *testing.T) {
 	onEngines(t, func(t *testing.T, w *world) {
 		_, got := w.signIn(t, w.Browser(), "rp", "openid offline_access todos.read")
@@ -160,7 +160,7 @@ func TestAnIDTokenSaysWhoWasHowSignedInAndNothingThatWasNotAskedFor(t *testing.T
 	})
 }
 
-// rfc9470: introspection says how and when the person proved themselves.
+// RFC 9470 §6.2: introspection says how and when the person proved themselves.
 func TestIntrospectionTellsHowThePersonSignedIn(t *testing.T) {
 	onEngines(t, func(t *testing.T, w *world) {
 		_, got := w.signIn(t, w.Browser(), "rp", "openid todos.read", "max_age", "600")
@@ -172,7 +172,7 @@ func TestIntrospectionTellsHowThePersonSignedIn(t *testing.T) {
 	})
 }
 
-func TestTheProfileIsThePersonsOwnToWrite(t *testing.T) {
+func TestTheProfileIsThePersonsOwnToWrite(t *testing.T) { // oidc-core-5.1-01 oidc-core-5.1-02
 	onEngines(t, func(t *testing.T, w *world) {
 		p := w.SignedIn("pixel", "grace", harness.As("todo-all", "openid profile phone address offline_access account.read account.manage", w.Issuer))
 		call := func(method string, body any) (int, map[string]any) {

@@ -105,7 +105,7 @@ func TestAccountsAreJoinedOnlyWhereBothEndsProveTheAddress(t *testing.T) {
 		t.Run("gmail first, then a code", func(t *testing.T) {
 			who := someone(t, w.Google, "gus", "gus@gmail.com")
 			first := natively(t, w, who)
-			if again := byMail(t, w, "gus@GMAIL.com"); again != first {
+			if again := byMail(t, w, "gus@gmail.com"); again != first {
 				t.Errorf("%s, then %s", first, again)
 			}
 		})
@@ -180,8 +180,15 @@ func TestAnAccountThatIsDisabledIsNotDoubledByAnAddress(t *testing.T) {
 		if told(c.Post(path, form)); c.Cookie(signOn) != "" || !c.Has("login-form") {
 			t.Errorf("by mail: at %s\n%s", c.At, c.Page)
 		}
+		d := w.Browser().Open(harness.NewTrip("mail-only", "https://mail.example/cb", "openid").Path())
+		code = send(t, w, d, "max@gmail.com")
+		if told(d.Submit("code-submit", "code", code)); d.Cookie(signOn) != "" || !d.Has("login-form") {
+			t.Errorf("by mail alone: the code is still asked for: at %s\n%s", d.At, d.Page)
+		}
 		if after := rows(t, w)["accounts"]; after != before {
 			t.Errorf("%d accounts, then %d", before, after)
 		}
-	})
+	}, harness.YAML("limits: {email_codes_per_hour: -1}"), harness.Clients(`
+  - {id: mail-only, type: web, secret_file: ./web.secret, email: true, redirect_uris: ["https://mail.example/cb"], resources: [todo-api], scopes: [openid]}
+`))
 }

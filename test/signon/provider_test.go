@@ -150,8 +150,9 @@ func TestAnswersDoNotFitOtherQuestions(t *testing.T) {
 			trip, b := web(), w.Browser()
 			r := answer(b.Open(trip.Path()), w.Corp, "corp", "erin")
 			n := actions(t, w)["browser.sign_in"]
+			second := r.Clone(t.Context())
 			b.Send(r)
-			again := b.Copy().Send(r.Clone(t.Context()))
+			again := b.Copy().Send(second)
 			if actions(t, w)["browser.sign_in"] != n+1 || again.Status != http.StatusOK {
 				t.Errorf("%d, %s", again.Status, again.Page)
 			}

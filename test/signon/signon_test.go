@@ -21,7 +21,6 @@ const (
 	webRedirect = "https://todo.example/cb"
 	ownRedirect = "https://own.example/cb"
 	signOn      = "cs_session" // on a plain http issuer the cookies go without the prefix
-	visitor     = "cs_browser"
 )
 
 // onEngines runs a test in a world of each engine.

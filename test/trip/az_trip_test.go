@@ -80,7 +80,7 @@ func TestAZ16AFormPostHoldsWhatCameAsText(t *testing.T) {
 	}
 	good := own("response_mode", "form_post", "state", evil)
 	b.Open(good.Path()).SignInWith(w.Google, "google", "alice")
-	tokens(t, w, good, check(good, b, "").Get("code"))
+	_ = tokens(t, w, good, check(good, b, "").Get("code"))
 }
 
 // AZ17 AZ18 rfc7636-4.4-01 rfc9700-2.1.1-01: a confidential client that is registered without PKCE may do without, and is
@@ -390,6 +390,24 @@ func TestAPersonMayAgreeToLess(t *testing.T) {
 	}
 	silent := harness.NewTrip(harness.WebID, webRedirect, "openid email todos.read", "prompt", "none")
 	goesBack(t, silent, b.Open(silent.Path()), "consent_required")
+}
+
+// AZ37: whoever ticks nothing agrees to nothing, also by way of the page that comes between.
+func TestAgreeingToNothingIsADenial(t *testing.T) {
+	harness.Engines(t, func(t *testing.T, e harness.Engine) {
+		w := harness.New(t, e)
+		trip := harness.NewTrip(harness.WebID, webRedirect, "todos.read")
+		b := w.Browser().Open(trip.Path()).SignInWith(w.Google, "google", "alice").Want("consent-form")
+		_, form := b.Form("consent-allow")
+		form.Del("scope")
+		form.Set("action", "allow")
+		b.Post("/consent", form)
+		if b.Has("passkey-skip") {
+			b.Submit("passkey-skip", "action", "skip")
+		}
+		goesBack(t, trip, b, "access_denied")
+		b.Open(trip.Path()).Want("consent-form") // and nothing is remembered
+	})
 }
 
 // AZ38: a trip is its browser's. Whoever is handed its address, or the provider's answer to it, gets nothing and changes

@@ -363,7 +363,7 @@ func TestTK14ATripOutlivesADatabaseThatIsGone(t *testing.T) {
 			}
 		}
 		mend()
-		tokens(t, w, trip, code)
+		_ = tokens(t, w, trip, code)
 		under.Code(through(b.Open(page).SignInWith(w.Google, "google", "alice")))
 	})
 }
@@ -401,6 +401,6 @@ func TestTK01ACodeTravelsInTheFormOnce(t *testing.T) {
 	if a.Status != 200 || a.Header.Get("Pragma") != "no-cache" {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
-	uncached(userinfo(w, a.String("access_token")))
-	uncached(userinfo(w, "x"))
+	_ = uncached(userinfo(w, a.String("access_token")))
+	_ = uncached(userinfo(w, "x"))
 }
