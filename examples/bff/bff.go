@@ -87,7 +87,7 @@ func (b *BFF) Handler() http.Handler {
 		panic(err) // it is embedded
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /", http.FileServerFS(files))
+	mux.Handle("/", http.FileServerFS(files))
 	mux.HandleFunc("GET /bff/login", b.login)
 	mux.HandleFunc("GET /bff/callback", b.callback)
 	mux.HandleFunc("GET /bff/user", ours(b.user))

@@ -115,7 +115,7 @@ func readUserCode(typed string) (string, bool) {
 }
 
 // EnterUserCode takes a code a person typed, or opened from the device's link and confirmed. The trip is this browser's
-// from now on. Wrong codes are counted for the address before they are looked up (ATTACKS DV01).
+// from now on. Wrong codes are counted for the address, by all nodes together (ATTACKS DV01).
 func (s *Service) EnterUserCode(ctx context.Context, typed string, v Visitor) (*Outcome, error) {
 	now := s.DB.Now()
 	unknown := &Outcome{Problem: &Problem{Shown: Shown{Notice: NoticeUserCode}}}

@@ -208,5 +208,9 @@ func (s *Service) turnedAway(ctx context.Context, t *trip, why *signin.Turned) (
 	default:
 		t.notice = NoticeWrongPerson
 	}
+	// What they showed is used up: another code, answer or challenge is needed.
+	if took, err := s.step(ctx, t); err != nil || !took {
+		return t.again(), err
+	}
 	return s.login(ctx, t)
 }
