@@ -173,7 +173,7 @@ func TestAPhoneWithAWrongClockPassesWithANonce(t *testing.T) {
 	}
 	asked := send("")
 	asked.want(t, http.StatusUnauthorized, "use_dpop_nonce")
-	if !strings.Contains(asked.challenge, `DPoP realm="`+audience+`", algs="ES256 RS256 PS256 EdDSA", error="use_dpop_nonce"`) {
+	if !strings.Contains(asked.challenge, `DPoP realm="`+audience+`", algs="ES256 RS256 PS256 EdDSA Ed25519", error="use_dpop_nonce"`) {
 		t.Errorf("challenge %s", asked.challenge)
 	}
 	nonce := asked.header.Get("DPoP-Nonce")

@@ -86,7 +86,7 @@ func (v *Verifier) WriteError(w http.ResponseWriter, err error) {
 }
 
 // proofAlgs is what proofs may be signed with (RFC 9449 §7.1).
-const proofAlgs = "ES256 RS256 PS256 EdDSA"
+const proofAlgs = "ES256 RS256 PS256 EdDSA Ed25519"
 
 // challenges names the schemes we take, that of the request first and with the error (RFC 6750 §3, RFC 9449 §7.1).
 func (v *Verifier) challenges(e *Error) []string {

@@ -50,7 +50,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	a, err := newApp(context.Background(), *issuer, "http://"+*addr, strings.TrimSpace(string(secret)))
+	a, err := newApp(context.Background(), *issuer, "http://"+*addr, "todo-web", strings.TrimSpace(string(secret)))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func main() {
 	log.Fatal(server.ListenAndServe())
 }
 
-func newApp(ctx context.Context, issuer, base, secret string) (*app, error) {
+func newApp(ctx context.Context, issuer, base, id, secret string) (*app, error) {
 	provider, err := oidc.NewProvider(ctx, issuer)
 	if err != nil {
 		return nil, err
@@ -68,10 +68,10 @@ func newApp(ctx context.Context, issuer, base, secret string) (*app, error) {
 	return &app{
 		issuer: issuer, base: base, people: map[string]*person{}, provider: provider,
 		oauth: oauth2.Config{
-			ClientID: "todo-web", ClientSecret: secret, Endpoint: endpoint, RedirectURL: base + "/callback",
+			ClientID: id, ClientSecret: secret, Endpoint: endpoint, RedirectURL: base + "/callback",
 			Scopes: []string{"openid", "profile", "offline_access", "todos.read"},
 		},
-		verifier: provider.Verifier(&oidc.Config{ClientID: "todo-web"}),
+		verifier: provider.Verifier(&oidc.Config{ClientID: id}),
 	}, nil
 }
 

@@ -15,7 +15,7 @@ import (
 
 // DPoPAlgs is what the challenge of a protected endpoint says about proofs (RFC 9449 §7.1): the algorithms package
 // dpop accepts.
-const DPoPAlgs = "ES256 RS256 PS256 EdDSA"
+const DPoPAlgs = "ES256 RS256 PS256 EdDSA Ed25519"
 
 // StatusError is a refusal whose status comes from HTTP itself and not from the OAuth code.
 type StatusError struct {

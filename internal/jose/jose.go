@@ -94,11 +94,12 @@ func (c compact) readHeader(p Policy) (Header, error) {
 			return Header{}, refuse("header has %s", name)
 		}
 	}
-	alg, _, err := members.String("alg")
-	if err != nil || !slices.Contains(p.Algs, Alg(alg)) {
+	name, _, err := members.String("alg")
+	alg := algNamed(name)
+	if err != nil || !slices.Contains(p.Algs, alg) {
 		return Header{}, refuse("alg is not one of %v", p.Algs)
 	}
-	h := Header{Alg: Alg(alg)}
+	h := Header{Alg: alg}
 	if h.Typ, _, err = members.String("typ"); err != nil || !p.takes(h.Typ) {
 		return Header{}, refuse("typ is not %q", p.Typ)
 	}
@@ -109,6 +110,14 @@ func (c compact) readHeader(p Policy) (Header, error) {
 		h.JWK, err = headerJWK(members)
 	}
 	return h, err
+}
+
+// algNamed reads the name of an algorithm. Ed25519 is what RFC 9864 §2.2 calls the only curve of EdDSA we take.
+func algNamed(name string) Alg {
+	if name == "Ed25519" {
+		return EdDSA
+	}
+	return Alg(name)
 }
 
 func headerJWK(members Claims) (*PublicKey, error) {

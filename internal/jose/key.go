@@ -74,7 +74,7 @@ func publicKeyFrom(jwk Claims) (*PublicKey, error) {
 			return nil, fmt.Errorf("%w: %w", errKey, err)
 		}
 	}
-	k.Alg = Alg(alg)
+	k.Alg = algNamed(alg)
 	var err error
 	switch kty {
 	case "EC":

@@ -360,3 +360,22 @@ func TestSigningInputHashDoesNotDependOnTheSignature(t *testing.T) {
 	}
 	_ = SigningInputHash("no dots") // must not panic
 }
+
+func TestEd25519IsEdDSAByItsFullName(t *testing.T) { // RFC 9864 §2.2
+	raw := sign(t, EdDSA, "at+jwt", map[string]any{"iss": "us"})
+	_, rest, _ := strings.Cut(raw, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	b64 := base64.RawURLEncoding
+	input := b64.EncodeToString([]byte(`{"alg":"Ed25519","typ":"at+jwt"}`)) + "." + payload
+	sig, err := signOver(EdDSA, testKeys[EdDSA].key, []byte(input))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := input + "." + b64.EncodeToString(sig)
+	if _, h, err := Verify(t.Context(), named, Policy{Algs: []Alg{EdDSA}, Typ: "at+jwt"}, keyOf(EdDSA)); err != nil || h.Alg != EdDSA {
+		t.Errorf("%+v, %v", h, err)
+	}
+	if _, _, err := Verify(t.Context(), named, Policy{Algs: []Alg{ES256}, Typ: "at+jwt"}, keyOf(ES256)); err == nil {
+		t.Error("taken where EdDSA is not listed")
+	}
+}

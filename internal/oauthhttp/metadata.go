@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/countersign/countersign/internal/clientauth"
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/httpd"
 	"github.com/countersign/countersign/internal/jose"
@@ -96,7 +97,7 @@ func (d *Door) metadata() *document {
 		RevocationAuth:    clientAuth,
 		IntrospectionAuth: []domain.AuthMethod{domain.AuthSecretBasic},
 
-		AssertionAlgs: []jose.Alg{jose.ES256, jose.PS256, jose.RS256, jose.EdDSA},
+		AssertionAlgs: append(clientauth.AssertionAlgs(), "Ed25519"), // both names of one (RFC 9864 §2.2)
 
 		IDTokenAlgs:       []jose.Alg{jose.ES256, jose.RS256},
 		UserInfoAlgs:      []jose.Alg{jose.ES256, jose.RS256},

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/webauthn"
 	"github.com/chromedp/chromedp"
 )
@@ -42,11 +43,13 @@ func (p *Passkeys) Verify(recognised bool) {
 		webauthn.SetUserVerifiedParams{AuthenticatorID: p.id, IsUserVerified: recognised})
 }
 
-// Agrees sets whether the person touches the authenticator when it asks, from now on; otherwise it goes on asking.
-func (p *Passkeys) Agrees(touches bool) {
-	p.browser.t.Helper()
-	call(p.browser, "set presence", webauthn.SetAutomaticPresenceSimulation,
-		webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: p.id, Enabled: touches})
+// WithoutConditional makes this a browser that offers no passkeys inside fields, on pages opened from now on: there the
+// authenticator, which agrees to everything, would be faster than the person.
+func (b *Browser) WithoutConditional() {
+	b.t.Helper()
+	call(b, "take conditional mediation away", page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{
+		Source: "PublicKeyCredential.isConditionalMediationAvailable = async () => false",
+	})
 }
 
 // call runs a command of the browser's protocol.

@@ -94,6 +94,7 @@ func TestAnAppIsCalledByItsOwnScheme(t *testing.T) {
 	p.Click("#consent-allow")
 	came(t, p.ClickFor("#passkey-skip", trip.RedirectURI), trip)
 
+	p = &person{p.Tab(), t, s} // the first still waits for the app
 	again := harness.NewTrip(harness.ClientID, "com.example.todo:/cb", "openid")
 	p.begins(again)
 	came(t, p.ClickFor("#login-continue", again.RedirectURI), again)

@@ -55,7 +55,6 @@ func examine(t *testing.T, b *browser.Browser, name string) {
 func TestEveryPageOfATripLooksAsItShould(t *testing.T) {
 	s := newSite(t)
 	p := s.person(t, browser.Desktop)
-	p.Passkeys().Agrees(false)
 	p.begins(s.trip(every))
 	examine(t, p.Browser, "login")
 	p.Type("#email", "ada@example.net")

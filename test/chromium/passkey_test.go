@@ -33,17 +33,16 @@ func (p *person) signsOut() {
 
 func TestAPasskeySignsInByItsButtonAndInsideTheField(t *testing.T) {
 	s := newSite(t)
-	p, keys, ada := withPasskey(t, s)
+	p, _, ada := withPasskey(t, s)
 
 	p.signsOut()
-	keys.Agrees(false) // or the browser's own offer inside the field would be faster than the person
-	trip := p.begins(s.trip(modest))
-	keys.Agrees(true)
-	p.Click("#passkey")
+	trip := p.begins(s.trip(modest)) // conditional mediation: nobody clicks
 	checkPhr(t, claims(t, p.redeems(trip)), ada)
 
 	p.signsOut()
-	trip = p.begins(s.trip(modest)) // conditional mediation: nobody clicks
+	p.WithoutConditional()
+	trip = p.begins(s.trip(modest))
+	p.Click("#passkey")
 	checkPhr(t, claims(t, p.redeems(trip)), ada)
 }
 
@@ -57,8 +56,7 @@ func checkPhr(t *testing.T, c map[string]any, sub any) {
 // AZ25: what only a passkey reaches is reached by a passkey, and nothing else is offered.
 func TestAStrongerSignInIsReachedByPasskey(t *testing.T) {
 	s := newSite(t)
-	p, keys, ada := withPasskey(t, s)
-	keys.Agrees(false)
+	p, _, ada := withPasskey(t, s)
 	trip := p.begins(s.trip(modest, "acr_values", domain.ACRPhish))
 	p.Wait("#passkey")
 	for _, weaker := range []string{"#email", ".provider", "#login-continue"} {
@@ -66,7 +64,6 @@ func TestAStrongerSignInIsReachedByPasskey(t *testing.T) {
 			t.Errorf("%s is offered and leads nowhere", weaker)
 		}
 	}
-	keys.Agrees(true)
 	p.Click("#passkey")
 	checkPhr(t, claims(t, p.redeems(trip)), ada)
 }
@@ -88,10 +85,9 @@ func TestAPersonWhoseFingerIsNotRecognisedIsToldAndTriesAgain(t *testing.T) {
 	s := newSite(t)
 	p, keys, ada := withPasskey(t, s)
 	p.signsOut()
-	keys.Agrees(false)
+	p.WithoutConditional()
 	keys.Verify(false)
 	trip := p.begins(s.trip(modest))
-	keys.Agrees(true)
 	p.Click("#passkey")
 	p.Wait("#notice:not(:empty)")
 	keys.Verify(true)

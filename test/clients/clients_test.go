@@ -1,5 +1,6 @@
-// Package clients_test lets other people's libraries judge us: coreos/go-oidc discovers the issuer and verifies its ID
-// tokens, golang.org/x/oauth2 refreshes and asks for tokens, each as its own documentation shows it.
+// Package clients_test lets other people's libraries judge us, unmodified and each as its own documentation shows it:
+// golang.org/x/oauth2 with coreos/go-oidc and zitadel/oidc in this process, and openid-client, oauth4webapi and AppAuth in
+// scripts under node/, which Node.js runs. Only the person's browser is ours. docs/clients.md is what we learnt.
 package clients_test
 
 import (

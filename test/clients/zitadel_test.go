@@ -58,16 +58,17 @@ func TestZitadelsHandlersSignInToAnAppOnLoopback(t *testing.T) {
 			t.Fatal(err)
 		}
 		person := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-		away := visit(t, person, site.URL+"/login")
-		back := visit(t, person, w.walk(w.Browser(), away.Header.Get("Location")).URL)
-		if back.StatusCode != http.StatusOK || got == nil || info.Subject != got.IDTokenClaims.Subject || info.Email != w.Google.PersonNamed("ada").Email {
-			t.Fatalf("%d, %+v", back.StatusCode, info)
+		_, away := visit(t, person, site.URL+"/login")
+		status, _ := visit(t, person, w.walk(w.Browser(), away).URL)
+		if status != http.StatusOK || got == nil || info.Subject != got.IDTokenClaims.Subject || info.Email != w.Google.PersonNamed("ada").Email {
+			t.Fatalf("%d, %+v", status, info)
 		}
 		w.refreshAndRevoke(t, party, got)
 	})
 }
 
-func visit(t *testing.T, person *http.Client, address string) *http.Response {
+// visit opens an address of the website and tells what it answered and where it sends on to.
+func visit(t *testing.T, person *http.Client, address string) (status int, location string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
 	if err != nil {
@@ -78,7 +79,7 @@ func visit(t *testing.T, person *http.Client, address string) *http.Response {
 		t.Fatal(err)
 	}
 	_ = res.Body.Close()
-	return res
+	return res.StatusCode, res.Header.Get("Location")
 }
 
 func (w *world) refreshAndRevoke(t *testing.T, party rp.RelyingParty, first *zitadelTokens) {

@@ -178,6 +178,15 @@ func (b *Web) SignInWith(p *standin.Provider, name, username string) *Web {
 	if err != nil {
 		b.T.Fatal(err)
 	}
+	answer, err := standin.ReadCallback(back)
+	if err != nil {
+		b.T.Fatal(err)
+	}
+	for _, name := range []string{"code", "state"} {
+		if answer.Get(name) != "" {
+			b.world.Log.Never(answer.Get(name))
+		}
+	}
 	return b.Send(back)
 }
 

@@ -1,7 +1,6 @@
 package oidc
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -17,7 +16,7 @@ func TestEveryClientOfABrowserIsToldThatItWasSignedOut(t *testing.T) {
 		b, elsewhere := w.Browser(), w.Browser()
 		_, rp := w.signIn(t, b, "rp", "openid offline_access")
 		_, signed := w.signIn(t, b, "rp-signed", "openid")
-		w.signIn(t, elsewhere, "rp", "openid")
+		w.enter(t, elsewhere, "rp", "openid")
 		id := w.verified(t, rp.String("id_token"), "JWT", jose.RS256)
 		began := time.Now()
 		b.Open(logout("id_token_hint", rp.String("id_token"), "post_logout_redirect_uri", bye))
@@ -69,7 +68,7 @@ func TestAClientIsToldHoweverItsSessionEnds(t *testing.T) {
 		b := w.Browser()
 		for name, end := range map[string]func(tokens harness.Answer, sid string){
 			"by revocation": func(a harness.Answer, _ string) {
-				w.Post("/revoke", url.Values{"token": {a.String("refresh_token")}}, harness.Basic("rp", harness.WebSecret))
+				w.revoke(t, a)
 			},
 			"by an operator": func(_ harness.Answer, sid string) {
 				if err := w.Admin().EndSession(t.Context(), sid); err != nil {
@@ -115,7 +114,7 @@ func TestAClientThatRefusesIsGivenUp(t *testing.T) {
 		w.told.answers("/rp", 400)
 		b := w.Browser()
 		_, got := w.signIn(t, b, "rp", "openid")
-		w.signIn(t, b, "rp-private", "openid")
+		w.enter(t, b, "rp-private", "openid")
 		b.Open(logout("id_token_hint", got.String("id_token")))
 		w.told.next(t, 1)
 		w.eventuallyNoNotices(t)

@@ -132,7 +132,7 @@ func TestTheConfirmedAddressIsJudgedAnew(t *testing.T) {
 			{"post_logout_redirect_uri", "https://evil.example/"}, {"client_id", "rp-third"}, {"client_id", "nobody"}, {"client_id", ""},
 		} {
 			b := w.Browser()
-			w.signIn(t, b, "rp", "openid")
+			w.enter(t, b, "rp", "openid")
 			b.Open(logout("client_id", "rp", "post_logout_redirect_uri", bye))
 			b.Submit("logout-confirm", append([]string{"action", "confirm"}, forged...)...)
 			if b.Left != nil || !b.Has("logout-done") {
@@ -145,7 +145,7 @@ func TestTheConfirmedAddressIsJudgedAnew(t *testing.T) {
 func TestAnotherSiteCannotPressTheButton(t *testing.T) { // SE04
 	onEngines(t, func(t *testing.T, w *world) {
 		b := w.Browser()
-		w.signIn(t, b, "rp", "openid")
+		w.enter(t, b, "rp", "openid")
 		for header, value := range map[string]string{"Sec-Fetch-Site": "cross-site", "Origin": "https://evil.example"} {
 			r := w.Request("POST", "/logout", "action=confirm", harness.Set("Content-Type", "application/x-www-form-urlencoded"), harness.Set(header, value))
 			if b.Send(r); !b.Has("logout-confirm") || !w.silent(b) {

@@ -3,12 +3,11 @@ package oidc
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
-
-	"maps"
 
 	"github.com/countersign/countersign/internal/jose"
 	"github.com/countersign/countersign/test/harness"
@@ -88,7 +87,7 @@ func TestTheAccessTokenOfUserInfoComesInTheHeaderOrInAForm(t *testing.T) {
 		if a := w.Post("/userinfo", url.Values{"access_token": {got.String("refresh_token")}}); a.Status != 401 || a.Error() != "invalid_token" {
 			t.Errorf("a refresh token in the form: %d %s", a.Status, a.Body)
 		}
-		w.Post("/revoke", url.Values{"token": {got.String("refresh_token")}}, harness.Basic("rp", harness.WebSecret))
+		w.revoke(t, got)
 		if a := w.Post("/userinfo", form); a.Status != 401 || a.Error() != "invalid_token" {
 			t.Errorf("revoked: %d %s", a.Status, a.Body)
 		}

@@ -175,6 +175,21 @@ func (w *world) signIn(t *testing.T, b *harness.Web, client, scope string, more 
 	return trip, a
 }
 
+// enter is signIn where what comes of it is not needed.
+func (w *world) enter(t *testing.T, b *harness.Web, client, scope string) {
+	t.Helper()
+	_, _ = w.signIn(t, b, client, scope)
+}
+
+// revoke ends the session of the client rp that has these tokens.
+func (w *world) revoke(t *testing.T, tokens harness.Answer) {
+	t.Helper()
+	form := url.Values{"token": {tokens.String("refresh_token")}}
+	if a := w.Post("/revoke", form, harness.Basic("rp", harness.WebSecret)); a.Status != 200 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
+
 func bearer(a harness.Answer) func(*http.Request) {
 	return harness.Set("Authorization", "Bearer "+a.String("access_token"))
 }

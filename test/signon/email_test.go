@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/test/harness"
 )
 
@@ -66,6 +67,35 @@ func TestSE08TheRightCodeInParallelIsOneSignIn(t *testing.T) {
 		if signedIn != 1 || actions(t, w)["browser.sign_in"] != 1 {
 			t.Errorf("%d browsers signed in, %v", signedIn, actions(t, w))
 		}
+	})
+}
+
+// A guess too many changes nothing, or it would take the trip from the right one that is signing in at that moment.
+func TestSE08AGuessTooManyLeavesTheTripAlone(t *testing.T) {
+	onEngines(t, func(t *testing.T, w *harness.World) {
+		b, db := w.Browser().Open(web().Path()), w.Store()
+		code := send(t, w, b, "alice@example.com")
+		var id domain.FlowID
+		if err := id.UnmarshalText([]byte(flowOf(t, b))); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 { // guesses that are counted and not compared yet
+			if _, ok, err := db.AttemptFlow(t.Context(), id, 5); err != nil || !ok {
+				t.Fatal(ok, err)
+			}
+		}
+		before, err := db.Flow(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if told(b.Submit("code-submit", "code", code)); b.Cookie(signOn) != "" {
+			t.Error("signed in")
+		}
+		after, err := db.Flow(t.Context(), id)
+		if err != nil || after.Version != before.Version {
+			t.Errorf("from version %d to %d, %v", before.Version, after.Version, err)
+		}
+		told(b.Submit("code-resend", "action", "resend").Want("login-form"))
 	})
 }
 

@@ -149,6 +149,8 @@ func TestWhatIsWrongBesidesGoesBackToTheClient(t *testing.T) {
 		{"AZ21 a scope it may not have", one("scope", "openid todos.write"), "invalid_scope"},
 		{"AZ21 a scope nobody has", one("scope", "openid everything"), "invalid_scope"},
 		{"AZ21 a scope that is no scope", one("scope", `openid "x"`), "invalid_scope"},
+		{"AZ21 a scope with an umlaut", one("scope", "openid \\ü\n"), "invalid_scope"},
+		{"a resource that is no address", one("resource", `"\ü`), "invalid_target"},
 		{"AZ21 too many", one("scope", many), "invalid_scope"},
 		{"a resource it may not have", one("resource", harness.OtherAudience), "invalid_target"},
 		{"AZ22 nobody is signed in", one("prompt", "none"), "login_required"},
@@ -202,6 +204,7 @@ func posted(t *testing.T, w *harness.World, trip *harness.Trip, b *harness.Web, 
 	if fields.Get("state") != trip.Query.Get("state") || fields.Get("iss") != w.Issuer || fields.Get("error") != wantError {
 		t.Errorf("%v", fields)
 	}
+	described(t, fields)
 	return fields
 }
 

@@ -68,7 +68,19 @@ func goesBack(t *testing.T, trip *harness.Trip, b *harness.Web, code string) url
 	if q.Get("error") != code || q.Has("code") {
 		t.Errorf("%v instead of %s", q, code)
 	}
+	described(t, q)
 	return q
+}
+
+// described holds the sentence for the developer against what it may be made of: rfc6749-4.1.2.1-03.
+func described(t *testing.T, q url.Values) {
+	t.Helper()
+	for _, c := range []byte(q.Get("error_description")) {
+		if c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
+			t.Errorf("error_description %q", q.Get("error_description"))
+			return
+		}
+	}
 }
 
 // flowOf is the trip a page belongs to.
