@@ -44,17 +44,17 @@ var (
 // New opens a browser with an empty profile.
 func New(t testing.TB, size Size) *Browser {
 	t.Helper()
-	return open(t, size, program(t), chromedp.WithNewBrowserContext())
+	return open(program(t), t, size, chromedp.WithNewBrowserContext())
 }
 
 // Tab opens another tab of the same profile: its cookies are these.
 func (b *Browser) Tab() *Browser {
 	b.t.Helper()
 	profile := chromedp.FromContext(b.tab).BrowserContextID
-	return open(b.t, b.size, program(b.t), chromedp.WithExistingBrowserContext(profile))
+	return open(program(b.t), b.t, b.size, chromedp.WithExistingBrowserContext(profile))
 }
 
-func open(t testing.TB, size Size, chromium context.Context, profile chromedp.ContextOption) *Browser {
+func open(chromium context.Context, t testing.TB, size Size, profile chromedp.ContextOption) *Browser {
 	t.Helper()
 	tab, _ := chromedp.NewContext(chromium, profile)
 	b := &Browser{t: t, tab: tab}

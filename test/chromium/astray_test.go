@@ -38,7 +38,7 @@ func TestATripThatTookTooLongBeginsAnew(t *testing.T) {
 	p.Click("#error-restart")
 	p.signsInWith("google", "alice")
 	p.agrees()
-	p.redeems(trip)
+	p.finishes(trip)
 }
 
 func TestBackFromTheAppIsNoWall(t *testing.T) {
@@ -58,7 +58,7 @@ func TestADoubleClickIsOneClick(t *testing.T) {
 	p.DoubleClick("#standin-allow")
 	p.DoubleClick("#consent-allow")
 	p.DoubleClick("#passkey-skip")
-	p.redeems(trip)
+	p.finishes(trip)
 
 	p = s.person(t, browser.Desktop)
 	trip = p.begins(s.trip("openid"))
@@ -68,7 +68,7 @@ func TestADoubleClickIsOneClick(t *testing.T) {
 	p.DoubleClick("#code-submit")
 	p.DoubleClick("#consent-allow")
 	p.DoubleClick("#passkey-skip")
-	p.redeems(trip)
+	p.finishes(trip)
 	if n := len(s.Mails.Messages()); n != 1 {
 		t.Errorf("%d mails", n)
 	}
@@ -106,7 +106,7 @@ func TestASecondTabOfATripShowsWhereItIs(t *testing.T) {
 	one.Wait("#consent-form")
 	two.Reload()
 	two.agrees()
-	two.redeems(same)
+	two.finishes(same)
 	one.Click("#consent-allow") // what the other did stands
 	one.Wait("#error-restart")
 }

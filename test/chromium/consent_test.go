@@ -33,13 +33,13 @@ func TestASecondTripAsksNothingAndAWiderOneAsksAgain(t *testing.T) {
 	first := p.begins(s.trip(modest))
 	p.signsInWith("corp", "alice")
 	p.agrees()
-	p.redeems(first)
+	p.finishes(first)
 
-	p.redeems(p.begins(s.trip(modest))) // not one click
+	p.finishes(p.begins(s.trip(modest))) // not one click
 
 	wider := p.begins(s.trip(modest + " todos.write"))
 	p.Click("#consent-allow")
-	p.redeems(wider)
+	p.finishes(wider)
 }
 
 func TestWhoTurnsBackIsBroughtToTheApp(t *testing.T) {
@@ -81,7 +81,7 @@ func TestWhoCancelsAtAProviderMayChooseAnotherWay(t *testing.T) {
 	}
 	p.signsInWith("google", "alice")
 	p.agrees()
-	p.redeems(trip)
+	p.finishes(trip)
 }
 
 // RFC 8252 §8.6, AZ12: where another app may have claimed the scheme, the person is asked; then the app is called.
@@ -114,7 +114,7 @@ func TestFormPostGoesOnByItself(t *testing.T) {
 	trip := p.begins(s.trip("openid", "response_mode", "form_post"))
 	p.signsInWith("google", "alice")
 	p.agrees()
-	p.redeems(trip)
+	p.finishes(trip)
 	if p.Text("#method") != http.MethodPost || strings.Contains(p.Address(), "code") {
 		t.Errorf("%s at %s", p.Text("#method"), p.Address())
 	}

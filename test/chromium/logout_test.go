@@ -16,7 +16,8 @@ func signedIn(t *testing.T, s *site, size browser.Size) (*person, harness.Answer
 	trip := p.begins(s.trip(modest))
 	p.signsInWith("google", "alice")
 	p.agrees()
-	return p, p.redeems(trip)
+	got := p.redeems(trip)
+	return p, got
 }
 
 // known tells whether the browser is signed in.

@@ -77,7 +77,7 @@ func TestWhoTurnsDownAPasskeyIsNotOfferedOneAgain(t *testing.T) {
 		if i == 0 {
 			p.agrees()
 		}
-		p.redeems(trip)
+		p.finishes(trip)
 	}
 }
 

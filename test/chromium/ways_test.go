@@ -54,7 +54,7 @@ func TestWithoutScriptsEverythingButPasskeysWorks(t *testing.T) {
 				t.Fatal("it went on by itself: the browser runs scripts")
 			}
 			p.Click("#post-submit")
-			p.redeems(trip)
+			p.finishes(trip)
 			if p.Text("#method") != "POST" {
 				t.Error("it was not posted")
 			}
@@ -82,7 +82,7 @@ func TestAWrongCodeIsSaidBesideTheFieldAndTheRightOneStillWorks(t *testing.T) {
 	p.Type("#code", code[:3]+" "+code[3:])
 	p.Click("#code-submit")
 	p.agrees()
-	p.redeems(trip)
+	p.finishes(trip)
 }
 
 // Every redirect after a form's POST is held to the form's policy, also those of the app itself (CSP3 §6.4.2).
@@ -96,7 +96,7 @@ func TestTheAppMaySendTheBrowserOnToAnotherHostOfIts(t *testing.T) {
 			p.begins(trip)
 			p.signsInWith("google", "dora-"+mode)
 			p.agrees()
-			p.redeems(trip)
+			p.finishes(trip)
 			if !strings.HasPrefix(p.Address(), s.other+"/landed") {
 				t.Errorf("at %s", p.Address())
 			}

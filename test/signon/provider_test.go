@@ -24,7 +24,7 @@ func unhurt(t *testing.T, w *harness.World, trip *harness.Trip, b *harness.Web, 
 	account(t, w, trip, b.SignInWith(p, name, "alice"))
 }
 
-// ID01, ID04, ID06, ID08, ID10: what a provider sends back is held against what it was asked.
+// ID01, ID06, ID08, ID10: what a provider sends back is held against what it was asked.
 func TestAProvidersWrongAnswerSignsNobodyIn(t *testing.T) {
 	claim := func(name string, value any) standin.Mischief {
 		return standin.Mischief{Claims: func(c map[string]any) { c[name] = value }}

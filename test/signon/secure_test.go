@@ -113,8 +113,16 @@ clients:
 	return issuer, &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
+// seen is an answer, read to its end.
+type seen struct {
+	status  int
+	header  http.Header
+	cookies []*http.Cookie
+	page    string
+}
+
 // visit sends a request with these cookies and nothing a jar would add.
-func visit(t *testing.T, c *http.Client, method, address string, form url.Values, cookies ...*http.Cookie) (*http.Response, string) {
+func visit(t *testing.T, c *http.Client, method, address string, form url.Values, cookies ...*http.Cookie) seen {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -124,7 +132,7 @@ func visit(t *testing.T, c *http.Client, method, address string, form url.Values
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	for _, k := range cookies {
-		r.AddCookie(&http.Cookie{Name: k.Name, Value: k.Value}) //nolint:gosec // G124: of a request
+		r.AddCookie(&http.Cookie{Name: k.Name, Value: k.Value})
 	}
 	res, err := c.Do(r)
 	if err != nil {
@@ -135,17 +143,16 @@ func visit(t *testing.T, c *http.Client, method, address string, form url.Values
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res, string(body)
+	return seen{res.StatusCode, res.Header, res.Cookies(), string(body)}
 }
 
 // hostOnly fails the test unless the answer sets exactly one cookie, for this host, TLS and no script.
-func hostOnly(t *testing.T, res *http.Response, name string) *http.Cookie {
+func hostOnly(t *testing.T, res seen, name string) *http.Cookie {
 	t.Helper()
-	all := res.Cookies()
-	if len(all) != 1 {
-		t.Fatalf("%d %v", res.StatusCode, res.Header)
+	if len(res.cookies) != 1 {
+		t.Fatalf("%d %v", res.status, res.header)
 	}
-	k := all[0]
+	k := res.cookies[0]
 	if !strings.HasPrefix(k.Name, name) || !k.Secure || !k.HttpOnly || k.SameSite != http.SameSiteLaxMode || k.Path != "/" || k.Domain != "" {
 		t.Errorf("%s", k.Raw)
 	}
@@ -163,22 +170,22 @@ func TestSE02CookiesOfAnHTTPSIssuerAreHostOnly(t *testing.T) {
 	t.Cleanup(mails.Close)
 	issuer, browser := secured(t, mails)
 	trip := harness.NewTrip(harness.WebID, webRedirect, "openid")
-	res, _ := visit(t, browser, http.MethodGet, issuer+trip.Path(), nil)
+	res := visit(t, browser, http.MethodGet, issuer+trip.Path(), nil)
 	bound := hostOnly(t, res, "__Host-cs_flow_")
-	flow := strings.TrimPrefix(res.Header.Get("Location"), "/login?flow=")
+	flow := strings.TrimPrefix(res.header.Get("Location"), "/login?flow=")
 
-	planted := &http.Cookie{Name: strings.TrimPrefix(bound.Name, "__Host-"), Value: bound.Value} //nolint:gosec // G124: of a request
-	if res, _ := visit(t, browser, http.MethodGet, issuer+"/login?flow="+flow, nil, planted); res.StatusCode != http.StatusBadRequest {
-		t.Errorf("a cookie without the prefix: %d", res.StatusCode)
+	planted := &http.Cookie{Name: strings.TrimPrefix(bound.Name, "__Host-"), Value: bound.Value}
+	if res := visit(t, browser, http.MethodGet, issuer+"/login?flow="+flow, nil, planted); res.status != http.StatusBadRequest {
+		t.Errorf("a cookie without the prefix: %d", res.status)
 	}
 	visit(t, browser, http.MethodPost, issuer+"/login", url.Values{"flow": {flow}, "action": {"email"}, "email": {"alice@example.com"}}, bound)
 	m, err := mails.WaitFor(t.Context(), "alice@example.com")
 	if err != nil {
 		t.Fatal(err)
 	}
-	res, page := visit(t, browser, http.MethodPost, issuer+"/login/code", url.Values{"flow": {flow}, "code": {sixDigits.FindString(m.Text())}}, bound)
-	if !strings.HasPrefix(res.Header.Get("Location"), webRedirect) {
-		t.Fatalf("%d %v %s", res.StatusCode, res.Header, page)
+	res = visit(t, browser, http.MethodPost, issuer+"/login/code", url.Values{"flow": {flow}, "code": {sixDigits.FindString(m.Text())}}, bound)
+	if !strings.HasPrefix(res.header.Get("Location"), webRedirect) {
+		t.Fatalf("%d %v %s", res.status, res.header, res.page)
 	}
 	signed := hostOnly(t, res, "__Host-"+signOn)
 	if signed.MaxAge <= 0 {
@@ -194,11 +201,11 @@ func TestSE02CookiesOfAnHTTPSIssuerAreHostOnly(t *testing.T) {
 		{[]*http.Cookie{signed, {Name: signOn, Value: "planted"}}, "code="},
 		{[]*http.Cookie{signed, signed}, "error=login_required"},
 	} {
-		if res, _ := visit(t, browser, http.MethodGet, issuer+silent.Path(), nil, tc.cookies...); !strings.Contains(res.Header.Get("Location"), tc.want) {
-			t.Errorf("%v: %v, want %s", tc.cookies, res.Header, tc.want)
+		if res := visit(t, browser, http.MethodGet, issuer+silent.Path(), nil, tc.cookies...); !strings.Contains(res.header.Get("Location"), tc.want) {
+			t.Errorf("%v: %v, want %s", tc.cookies, res.header, tc.want)
 		}
 	}
-	gone, _ := visit(t, browser, http.MethodPost, issuer+"/logout", url.Values{"action": {"confirm"}}, signed)
+	gone := visit(t, browser, http.MethodPost, issuer+"/logout", url.Values{"action": {"confirm"}}, signed)
 	if k := hostOnly(t, gone, "__Host-"+signOn); k.MaxAge >= 0 || k.Value != "" {
 		t.Errorf("%s", k.Raw)
 	}

@@ -152,7 +152,7 @@ var noticeText = regexp.MustCompile(`<p id="notice"[^>]*>([^<]*)</p>`)
 // told fails the test unless the page tells the person what happened.
 func told(b *harness.Web) *harness.Web {
 	b.T.Helper()
-	if m := noticeText.FindStringSubmatch(b.Page); m == nil || m[1] == "" {
+	if m := noticeText.FindStringSubmatch(b.Page); len(m) < 2 || m[1] == "" {
 		b.T.Errorf("nothing is said at %s:\n%s", b.At, b.Page)
 	}
 	return b
@@ -189,11 +189,7 @@ func rows(t *testing.T, w *harness.World) map[string]int64 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := map[string]int64{}
-	for table, count := range n {
-		out[table] = int64(count)
-	}
-	return out
+	return n
 }
 
 // together sends the same form from n copies of a browser at once, and returns them.
