@@ -25,7 +25,8 @@ func writeBanner(w io.Writer, a *App) {
 `, c.Issuer, c.Issuer, a.AdminURL(), a.AdminURL(), strings.TrimPrefix(c.RedactedDatabase(), "sqlite:"), key)
 	_, _ = fmt.Fprint(w, `No app is declared yet. Next:
   countersign demo                          see everything at work, with stand-in Google and Apple
-  countersign serve --config FILE           your own apps and providers; the README shows a file
+  countersign serve --config FILE           your own apps and providers; examples/countersign.yaml shows every kind,
+                                            and docs/README.md has a guide for each
   countersign api-key new --name me --scope accounts.read --scope sessions.read
                                             a key for the admin API
 

@@ -124,11 +124,11 @@ func (s *Service) EnterUserCode(ctx context.Context, typed string, v Visitor) (*
 		return unknown, nil
 	}
 	key, most := tallyKey("user_code", v.IP), int64(orDefault(s.GuessesPerHour, userCodesPer))
-	guesses, err := s.DB.Tallied(ctx, key, now)
+	mayGuess, err := s.guess(ctx, now, key, most)
 	if err != nil {
-		return nil, oauth.Unavailable(err)
+		return nil, err
 	}
-	if most >= 0 && guesses >= most {
+	if !mayGuess {
 		e := oauth.E(oauth.TooManyRequests, "Too many codes that are not known came from here. Try again in an hour.")
 		e.RetryAfter = time.Hour
 		return nil, e
@@ -137,12 +137,12 @@ func (s *Service) EnterUserCode(ctx context.Context, typed string, v Visitor) (*
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, oauth.Unavailable(err)
 	}
-	if err != nil || flow.Expired(now) || flow.State != domain.FlowOpen || s.Clients.Named(flow.Request.ClientID) == nil {
+	if err != nil || flow.Expired(now) || flow.State >= domain.FlowGranted || s.Clients.Named(flow.Request.ClientID) == nil {
 		event.Add(ctx, "device", "unknown user code")
-		if _, err := s.DB.Tally(ctx, key, now, time.Hour); err != nil {
-			return nil, oauth.Unavailable(err)
-		}
 		return unknown, nil
+	}
+	if err := s.DB.Untally(ctx, key); err != nil {
+		return nil, oauth.Unavailable(err)
 	}
 	return s.claim(ctx, s.trip(*flow, v))
 }

@@ -120,28 +120,39 @@ func (s *Service) CheckCode(ctx context.Context, id domain.FlowID, v Visitor, co
 	if err != nil {
 		return nil, oauth.Unavailable(err)
 	}
-	known, err := s.DB.Tallied(ctx, tallyKey("code", proof.Address), t.now)
-	if err != nil {
-		return nil, oauth.Unavailable(err)
-	}
-	switch {
-	case !within: // no step: the last guess ends the code, or is signing in at this moment
+	if !within { // no step: the last guess ends the code, or is signing in at this moment
 		t.notice = NoticeGuessed
 		return t.emailCode(), nil
-	case known >= guessesPerHour:
+	}
+	address := tallyKey("code", proof.Address)
+	mayGuess, err := s.guess(ctx, t.now, address, guessesPerHour)
+	switch {
+	case err != nil:
+		return nil, err
+	case !mayGuess:
 		return s.spent(ctx, t)
 	}
 	if subtle.ConstantTimeCompare([]byte(digits(code)), []byte(proof.Code)) != 1 {
-		if _, err := s.DB.Tally(ctx, tallyKey("code", proof.Address), t.now, time.Hour); err != nil {
-			return nil, oauth.Unavailable(err)
-		}
 		if attempts >= maxGuesses {
 			return s.spent(ctx, t)
 		}
 		t.notice = NoticeCode
 		return t.emailCode(), nil
 	}
+	if err := s.DB.Untally(ctx, address); err != nil {
+		return nil, oauth.Unavailable(err)
+	}
 	return s.arrive(ctx, t, signin.Arrival{Email: proof.Address, AMR: []string{domain.AMRCode}, AuthTime: t.now})
+}
+
+// guess counts a try before it is looked at, over all nodes, so that tries side by side are as many as one after the
+// other. One that was right is taken back (Untally): only failures count. A negative limit is none.
+func (s *Service) guess(ctx context.Context, now time.Time, key [32]byte, perHour int64) (ok bool, err error) {
+	n, err := s.DB.Tally(ctx, key, now, time.Hour)
+	if err != nil {
+		return false, oauth.Unavailable(err)
+	}
+	return perHour < 0 || n <= perHour, nil
 }
 
 // ForgetCode goes back to the ways to sign in.
@@ -162,7 +173,11 @@ func (s *Service) ResendCode(ctx context.Context, id domain.FlowID, v Visitor) (
 	if t.p.Email == nil {
 		return t.again(), nil
 	}
-	return s.SendCode(ctx, id, v, t.p.Email.Address)
+	out, err := s.SendCode(ctx, id, v, t.p.Email.Address)
+	if err == nil && out.EmailCode != nil {
+		out.EmailCode.Notice = NoticeSent
+	}
+	return out, err
 }
 
 func (s *Service) forgetCode(ctx context.Context, t *trip, n Notice) (*Outcome, error) {

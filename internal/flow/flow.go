@@ -114,6 +114,7 @@ const (
 	NoticeMail        Notice = "notice.mail_failed"
 	NoticeMailLimit   Notice = "notice.too_many"
 	NoticeCode        Notice = "notice.code_wrong"
+	NoticeSent        Notice = "notice.code_sent"
 	NoticeCodeOver    Notice = "notice.code_expired"
 	NoticeGuessed     Notice = "notice.code_limit"
 	NoticePasskey     Notice = "notice.passkey_unknown"

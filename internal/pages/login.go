@@ -165,7 +165,11 @@ func (d *Door) device(w http.ResponseWriter, r *http.Request) {
 	if len(code) > 32 {
 		code = ""
 	}
-	d.Look.Render(w, r, http.StatusOK, DeviceCode{UserCode: code})
+	page := DeviceCode{UserCode: code}
+	if key := noticePrefix + form.Get("notice"); d.Look.Knows(key) {
+		page.Error = key
+	}
+	d.Look.Render(w, r, http.StatusOK, page)
 }
 
 // enterCode is POST /device.

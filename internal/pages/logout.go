@@ -84,7 +84,7 @@ func (d *Door) postedLogout(w http.ResponseWriter, r *http.Request) {
 		}
 		d.signedOut(w, r, bye)
 	case "cancel":
-		d.Look.Render(w, r, http.StatusOK, LogoutDone{Kept: true})
+		http.Redirect(w, r, pathLogoutDone+"?kept=1", http.StatusSeeOther)
 	default:
 		d.repeat(w, r, form)
 	}
@@ -99,5 +99,5 @@ func (d *Door) repeat(w http.ResponseWriter, r *http.Request, form httpd.Form) {
 
 // loggedOut is GET /logout/done.
 func (d *Door) loggedOut(w http.ResponseWriter, r *http.Request) {
-	d.Look.Render(w, r, http.StatusOK, LogoutDone{})
+	d.Look.Render(w, r, http.StatusOK, LogoutDone{Kept: r.URL.RawQuery == "kept=1"})
 }

@@ -24,6 +24,17 @@ func (db *DB) Tally(ctx context.Context, key [32]byte, now time.Time, window tim
 	return count, nil
 }
 
+// Untally takes one back: what was counted before it was looked at turned out to be none of those.
+func (db *DB) Untally(ctx context.Context, key [32]byte) error {
+	_, err := write(ctx, db, single, func(ctx context.Context, q queryer) (int64, error) {
+		return change(ctx, q, "UPDATE tallies SET count = count - 1 WHERE key = $1 AND count > 0", key[:])
+	})
+	if err != nil {
+		return fmt.Errorf("untally: %w", err)
+	}
+	return nil
+}
+
 // Tallied reads a count without counting; zero where its window is over or never began.
 func (db *DB) Tallied(ctx context.Context, key [32]byte, now time.Time) (count int64, err error) {
 	err = one(ctx, db.reader, "SELECT count FROM tallies WHERE key = $1 AND expires_at > $2", []any{key[:], micros(now)}, &count)

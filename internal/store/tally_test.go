@@ -52,3 +52,22 @@ func TestParallelTalliesCountEveryOne(t *testing.T) {
 		}
 	})
 }
+
+func TestATryThatWasRightIsTakenBack(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *DB) {
+		key, now := [32]byte{7}, db.Now()
+		for want := int64(1); want <= 2; want++ {
+			if n, err := db.Tally(t.Context(), key, now, time.Hour); err != nil || n != want {
+				t.Fatalf("%d (%v)", n, err)
+			}
+		}
+		for range 3 { // never below none
+			if err := db.Untally(t.Context(), key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n, err := db.Tallied(t.Context(), key, now); err != nil || n != 0 {
+			t.Errorf("%d (%v)", n, err)
+		}
+	})
+}
