@@ -30,14 +30,20 @@ const (
 func main() {
 	issuer := flag.String("issuer", "http://localhost:8080", "where Countersign is")
 	flag.Parse()
-	google, err := start(standin.Google, googleAddr, webID, *issuer+"/federation/google/callback")
-	if err != nil {
+	if err := run(*issuer); err != nil {
 		log.Fatal(err)
 	}
-	defer google.Close()
-	corp, err := start(standin.OIDC, corpAddr, "countersign", *issuer+"/federation/corp/callback")
+}
+
+func run(issuer string) error {
+	google, err := start(standin.Google, googleAddr, webID, issuer+"/federation/google/callback")
 	if err != nil {
-		log.Fatal(err)
+		return err
+	}
+	defer google.Close()
+	corp, err := start(standin.OIDC, corpAddr, "countersign", issuer+"/federation/corp/callback")
+	if err != nil {
+		return err
 	}
 	defer corp.Close()
 	fmt.Fprintf(os.Stderr, "google at %s, corp at %s, until Ctrl-C.\nType a nonce for an id_token of Google's.\n", google.URL(), corp.URL())
@@ -46,6 +52,7 @@ func main() {
 	defer stop()
 	go answer(os.Stdin, os.Stdout, google)
 	<-ctx.Done()
+	return nil
 }
 
 // start is a provider that knows Countersign.
@@ -54,7 +61,11 @@ func start(kind standin.Kind, addr, client, callback string) (*standin.Provider,
 	if err != nil {
 		return nil, err
 	}
-	return p, p.Register(standin.Application{ClientID: client, Secret: secret, RedirectURIs: []string{callback}})
+	if err := p.Register(standin.Application{ClientID: client, Secret: secret, RedirectURIs: []string{callback}}); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
 }
 
 // answer signs an id_token for every line.

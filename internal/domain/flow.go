@@ -98,6 +98,7 @@ type AuthRequest struct {
 	Claims        Claims   `json:"claims,omitzero"`
 	ClaimsText    string   `json:"claims_text,omitempty"` // as it came, to ask for the same again
 	DPoPJKT       string   `json:"dpop_jkt,omitempty"`    // RFC 9449 §10: the code is good for this key only
+	Agent         string   `json:"agent,omitempty"`       // what a list of devices may call the browser
 }
 
 // Claims are the members a client asked for one by one (OIDC Core §5.5).

@@ -21,10 +21,11 @@ func (s *Service) Authorize(ctx context.Context, f httpd.Form, v Visitor) (*Outc
 	}
 	event.Add(ctx, "client", client.ID)
 	now := s.DB.Now()
-	t := &trip{now: now, client: client, visitor: v, flow: domain.Flow{
+	t := s.trip(domain.Flow{
 		ID: domain.NewID[domain.FlowID](), Kind: domain.FlowAuthorize, State: domain.FlowOpen, Request: request,
 		CreatedAt: now, ExpiresAt: now.Add(TripTTL),
-	}}
+	}, v)
+	t.flow.Request.Agent = agentName(v.Agent)
 	// 2. What is asked for? Errors go to the client.
 	if err := s.complete(ctx, client, &t.flow.Request, f); err != nil {
 		return t.respondError(err), nil

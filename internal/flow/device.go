@@ -134,10 +134,11 @@ func (s *Service) EnterUserCode(ctx context.Context, typed string, v Visitor) (*
 		return nil, e
 	}
 	flow, err := s.DB.FlowByUserCode(ctx, code)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
+	missing := errors.Is(err, store.ErrNotFound)
+	if err != nil && !missing {
 		return nil, oauth.Unavailable(err)
 	}
-	if err != nil || flow.Expired(now) || flow.State >= domain.FlowGranted || s.Clients.Named(flow.Request.ClientID) == nil {
+	if missing || flow.Expired(now) || flow.State >= domain.FlowGranted || s.Clients.Named(flow.Request.ClientID) == nil {
 		event.Add(ctx, "device", "unknown user code")
 		return unknown, nil
 	}

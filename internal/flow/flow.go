@@ -57,6 +57,7 @@ type Visitor struct {
 	SignOn         string                     // of single sign-on; empty: nobody is signed in
 	IP             string                     // for limits
 	AcceptLanguage string                     // for mails
+	Agent          string                     // the User-Agent header
 }
 
 // Outcome says what comes next: exactly one of the pointers and Go is set. The new cookies go with any.

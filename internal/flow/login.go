@@ -79,8 +79,7 @@ func (s *Service) Cancel(ctx context.Context, id domain.FlowID, v Visitor) (*Out
 	return s.refuse(ctx, t, oauth.E(oauth.AccessDenied, "The person turned back."))
 }
 
-// GoOn is the person's word to go on as whoever is signed in.
-// the account is the one that the page named.
+// GoOn is the person's word to go on as whoever is signed in, whom the page named.
 func (s *Service) GoOn(ctx context.Context, id domain.FlowID, v Visitor, account string) (*Outcome, error) {
 	t, elsewhere, err := s.load(ctx, id, v)
 	if err != nil || elsewhere != nil {

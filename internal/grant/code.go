@@ -12,6 +12,7 @@ import (
 	"github.com/countersign/countersign/internal/event"
 	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/internal/session"
+	"github.com/countersign/countersign/internal/signin"
 	"github.com/countersign/countersign/internal/store"
 	"github.com/countersign/countersign/internal/token"
 )
@@ -67,6 +68,9 @@ func (s *Service) bound(ctx context.Context, c *call, f *domain.Flow) error {
 
 // redeem makes the session of a granted flow, a code's or a device's.
 func (s *Service) redeem(ctx context.Context, c *call, f *domain.Flow) (*Response, error) {
+	if err := signin.CheckDeviceName(c.DeviceName); err != nil {
+		return nil, err
+	}
 	audience, scope, err := s.offer(c.client).Narrow(f.Scope, f.Request.Resources, "", c.Resource) // before anything is spent
 	if err != nil {
 		return nil, err
@@ -76,7 +80,7 @@ func (s *Service) redeem(ctx context.Context, c *call, f *domain.Flow) (*Respons
 		return nil, err
 	}
 	row, refresh, err := s.Sessions.Prepare(c.now, session.Start{
-		Client: c.client, JKT: c.jkt(), Scope: f.Scope, Resources: f.Request.Resources, DeviceName: c.DeviceName,
+		Client: c.client, JKT: c.jkt(), Scope: f.Scope, Resources: f.Request.Resources, DeviceName: called(c, f),
 		AuthTime: f.AuthTime, AMR: f.AMR, Claims: f.Request.Claims.UserInfo,
 	})
 	if err != nil {
@@ -100,6 +104,18 @@ func (s *Service) redeem(ctx context.Context, c *call, f *domain.Flow) (*Respons
 	return nil, redeemRefusal(done.Verdict)
 }
 
+// called is what lists of devices call the session: what the app says, or else the browser, or the app that runs on the
+// device.
+func called(c *call, f *domain.Flow) string {
+	switch {
+	case c.DeviceName != "":
+		return c.DeviceName
+	case f.Kind == domain.FlowDevice:
+		return c.client.DisplayName()
+	}
+	return f.Request.Agent
+}
+
 // apart tells whether a session lives on beside the browser it was started in: an app on the device that was granted
 // offline access is signed out in the app, or by its own logout, and not when somebody signs out of a web page (OIDC
 // Back-Channel Logout §2.7).
@@ -111,7 +127,7 @@ func newDevice(c *call, row domain.Session) domain.Device {
 	if row.JKT == "" {
 		return domain.Device{}
 	}
-	return domain.Device{ID: domain.NewID[domain.DeviceID](), ClientID: c.client.ID, JKT: row.JKT, Name: c.DeviceName, CreatedAt: c.now}
+	return domain.Device{ID: domain.NewID[domain.DeviceID](), ClientID: c.client.ID, JKT: row.JKT, Name: row.DeviceName, CreatedAt: c.now}
 }
 
 func redeemRefusal(v store.RedeemVerdict) error {

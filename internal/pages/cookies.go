@@ -33,7 +33,7 @@ func (d *Door) cookieName(name string) string {
 func (d *Door) visitor(r *http.Request) flow.Visitor {
 	return flow.Visitor{
 		Secret: func(id domain.FlowID) string { return d.cookie(r, tripCookieOf(id)) }, SignOn: d.cookie(r, signOnCookie),
-		IP: httpd.LimitKey(r), AcceptLanguage: r.Header.Get("Accept-Language"),
+		IP: httpd.LimitKey(r), AcceptLanguage: r.Header.Get("Accept-Language"), Agent: r.Header.Get("User-Agent"),
 	}
 }
 

@@ -144,7 +144,8 @@ func (d *Door) Fail(w http.ResponseWriter, r *http.Request, err error) {
 
 func (d *Door) problem(w http.ResponseWriter, r *http.Request, p *flow.Problem) {
 	if p.Err == nil { // an answer that is no fault: a code that nobody knows. A reload must not be another guess.
-		http.Redirect(w, r, pathDevice+"?notice="+strings.TrimPrefix(string(p.Notice), noticePrefix), http.StatusSeeOther)
+		w.Header()["Location"] = []string{pathDevice + "?notice=" + strings.TrimPrefix(string(p.Notice), noticePrefix)}
+		w.WriteHeader(http.StatusSeeOther)
 		return
 	}
 	e, status := httpd.Judge(w, r, p.Err)

@@ -24,7 +24,7 @@ var errNoKey = errors.New("data key missing from the ring")
 func (s *Service) Native(ctx context.Context, r Request) (*Result, error) {
 	now := s.DB.Now()
 	// 1. What the app made up.
-	if err := checkDeviceName(r.DeviceName); err != nil {
+	if err := CheckDeviceName(r.DeviceName); err != nil {
 		return nil, err
 	}
 	// 2. What the provider says.

@@ -82,8 +82,8 @@ func tidyName(name string) string {
 	return kept
 }
 
-// checkDeviceName refuses what the app could have got right.
-func checkDeviceName(name string) error {
+// CheckDeviceName refuses what the app could have got right.
+func CheckDeviceName(name string) error {
 	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxDeviceNameRunes {
 		return oauth.E(oauth.InvalidRequest, "device_name must be valid UTF-8 of at most 128 characters.")
 	}

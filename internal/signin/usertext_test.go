@@ -82,7 +82,7 @@ func TestDeviceName(t *testing.T) {
 		{"invalid UTF-8", "Ada\xc3", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := checkDeviceName(tt.device)
+			err := CheckDeviceName(tt.device)
 			if (err == nil) != tt.ok {
 				t.Fatalf("got %v", err)
 			}
