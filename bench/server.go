@@ -92,7 +92,7 @@ database: "%[3]s"
 database_max_connections: %[5]d
 master_key_file: ./master.key
 log: {format: json, level: info}
-limits: {refresh_retries_per_minute: -1, refreshes_per_minute: -1}
+limits: {refresh_retries_per_minute: -1, refreshes_per_minute: -1, trips_per_minute: -1}
 providers:
   - {name: google, type: google, standin: "%[4]s"}
   - {name: corp, type: oidc, issuer: "%[6]s", client_id: bench, client_secret_file: ./resource.secret}
@@ -118,7 +118,7 @@ clients:
 `
 
 // lifted is what the configuration above lifts; the report says so.
-const lifted = "limits lifted for the load: refresh_retries_per_minute, refreshes_per_minute"
+const lifted = "limits lifted for the load: refresh_retries_per_minute, refreshes_per_minute, trips_per_minute"
 
 // startServer writes a configuration into the site's folder and runs the binary on it. Its log goes to a file, as in
 // service.

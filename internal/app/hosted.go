@@ -71,6 +71,7 @@ func (a *App) trips(clients *clientauth.Service, tokens *token.Service) *flow.Se
 		Issuer: a.config.Issuer, DB: a.db, Keys: a.ring, Catalog: a.catalog.Load, Clients: clients, SignIn: a.signIn,
 		Tokens: tokens, Providers: a.signIn.Providers, Passkeys: a.hosted.passkeys, Mail: a.hosted.mailer,
 		Letters: a.hosted.look.Letter, MailsPerHour: limits.EmailCodesPerHour, GuessesPerHour: limits.DeviceGuessesPerHour,
+		Trips: flow.NewTripLimit(limits.TripsPerMinute),
 	}
 }
 

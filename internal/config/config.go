@@ -68,6 +68,7 @@ type Limits struct {
 	InFlight                int `yaml:"in_flight"`
 	EmailCodesPerHour       int `yaml:"email_codes_per_hour"`
 	DeviceGuessesPerHour    int `yaml:"device_guesses_per_hour"`
+	TripsPerMinute          int `yaml:"trips_per_minute"`
 }
 
 // Pages says what people see on the hosted pages.

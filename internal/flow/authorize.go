@@ -47,6 +47,9 @@ func (s *Service) Authorize(ctx context.Context, f httpd.Form, v Visitor) (*Outc
 
 // begin stores a trip that was not stored yet.
 func (s *Service) begin(ctx context.Context, t *trip) (*Outcome, error) {
+	if err := s.mayBegin(t.visitor.IP, t.now); err != nil {
+		return nil, err
+	}
 	t.bind()
 	if s.offersPasskeys(t) {
 		if err := s.freshChallenge(t); err != nil { // now, so that showing the page writes nothing

@@ -45,6 +45,7 @@ type DeviceRequest struct {
 	Client   *domain.Client
 	Scope    string
 	Resource []string
+	IP       string // for the limit
 }
 
 // StartDevice begins a device's trip (RFC 8628 §3.1).
@@ -60,6 +61,9 @@ func (s *Service) StartDevice(ctx context.Context, r DeviceRequest) (*DeviceAnsw
 		return nil, err
 	}
 	now, code := s.DB.Now(), devicePrefix+newSecret()
+	if err := s.mayBegin(r.IP, now); err != nil {
+		return nil, err
+	}
 	const tries = 5 // of two user codes that are one there is a chance of 1 in a million with 25,000 waiting
 	for range tries {
 		userCode := newUserCode()

@@ -14,8 +14,10 @@ import (
 	"github.com/countersign/countersign/internal/clientauth"
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/event"
+	"github.com/countersign/countersign/internal/httpd"
 	"github.com/countersign/countersign/internal/keyring"
 	"github.com/countersign/countersign/internal/mail"
+	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/internal/passkey"
 	"github.com/countersign/countersign/internal/signin"
 	"github.com/countersign/countersign/internal/store"
@@ -39,6 +41,32 @@ type Service struct {
 
 	MailsPerHour   int // to one address; zero: 3
 	GuessesPerHour int // of user codes, from one address; zero: 20
+	// Trips bounds how many trips one address begins; nil lifts it. Each is a row for an hour and a half, and nobody needs
+	// to be anybody to begin one (ATTACKS DS08).
+	Trips *httpd.Limiter
+}
+
+// tripsPerMinute is much for one address, also where a carrier puts thousands of phones behind it: whoever is signed in
+// already begins none that counts.
+const tripsPerMinute = 600
+
+// NewTripLimit makes the limit of trips begun from one address in a minute; zero: 600; negative lifts it.
+func NewTripLimit(perMinute int) *httpd.Limiter {
+	return httpd.NewLimiter(orDefault(perMinute, tripsPerMinute), 1<<16)
+}
+
+// mayBegin takes one from the limit of an address.
+func (s *Service) mayBegin(ip string, now time.Time) error {
+	if ip == "" {
+		return nil
+	}
+	wait := s.Trips.Take(ip, now)
+	if wait == 0 {
+		return nil
+	}
+	e := oauth.E(oauth.TooManyRequests, "Too many sign-ins were begun from this address. Wait a moment and try again.")
+	e.RetryAfter = wait
+	return e
 }
 
 // Letters writes the mail that carries a code, in the best of the languages. It is the pages' business.

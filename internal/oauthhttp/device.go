@@ -20,7 +20,7 @@ func (d *Door) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer, err := d.Flow.StartDevice(r.Context(), flow.DeviceRequest{
-		Client: client, Scope: form.Get("scope"), Resource: form.All("resource"),
+		Client: client, Scope: form.Get("scope"), Resource: form.All("resource"), IP: httpd.LimitKey(r),
 	})
 	if err != nil {
 		refuse(w, r, err)
