@@ -15,6 +15,10 @@ func (s *Service) login(ctx context.Context, t *trip) (*Outcome, error) {
 		Shown: t.shown(), Providers: s.redirecting(t), Email: t.byEmail(), Hint: t.flow.Request.LoginHint,
 		Passkeys: s.offersPasskeys(t), Again: t.browser != nil,
 	}
+	if !page.Email && !page.Passkeys && len(page.Providers) == 0 { // a page with nothing but "cancel" helps nobody
+		return s.refuse(ctx, t, oauth.E(oauth.UnmetAuthentication,
+			"No way of signing in that this client has can give what was asked for: acr_values, or the time of the sign-in that prompt=login and max_age want."))
+	}
 	if page.Notice == "" && t.p.Own && t.browser != nil {
 		page.Notice = NoticeUnproven
 		if !t.expected() {

@@ -27,7 +27,10 @@ func (s *Service) device(ctx context.Context, c *call) (*Response, error) {
 	}
 	switch {
 	case flow.State == domain.FlowRedeemed:
-		return nil, s.replayed(ctx, c, flow.CodeHash)
+		if err := s.replayed(ctx, c, flow.CodeHash); oauth.AsError(err).Code != oauth.InvalidGrant {
+			return nil, err
+		}
+		return nil, unknown
 	case flow.State == domain.FlowRefused:
 		return nil, oauth.E(oauth.AccessDenied, "The person did not agree.")
 	case flow.Expired(c.now):

@@ -158,9 +158,6 @@ func (l *Look) Render(w http.ResponseWriter, r *http.Request, status int, p Page
 	p, csp := prepared(p, r)
 
 	h := w.Header()
-	if to := onward(p); to != "" {
-		h.Set("Refresh", "0;url="+to)
-	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("Content-Security-Policy", csp)
 	h.Set("X-Frame-Options", "DENY")
@@ -204,8 +201,6 @@ func prepared(p Page, r *http.Request) (Page, string) {
 			v.CodeLength = 6
 		}
 		return v, csp
-	case *Onward:
-		return prepared(*v, r)
 	case *FormPost:
 		return prepared(*v, r)
 	case FormPost:
@@ -213,14 +208,6 @@ func prepared(p Page, r *http.Request) (Page, string) {
 		return v, policy(nil, append([]string{name + ":"}, v.FormTargets...)...)
 	}
 	return p, csp
-}
-
-// onward is where a page leads by itself; empty: nowhere.
-func onward(p Page) string {
-	if v, ok := p.(Onward); ok && harmless(v.To) {
-		return v.To
-	}
-	return ""
 }
 
 // Knows tells whether there is a text of that key: what came in an address may choose among ours, and say nothing else.

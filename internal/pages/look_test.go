@@ -108,7 +108,6 @@ func TestPagesCarryTheirStableIDs(t *testing.T) {
 		"logout_confirm": `h1#page-title button#logout-confirm button#logout-cancel`,
 		"logout_done":    `h1#page-title #logout-done a#logout-return`,
 		"form_post":      `h1#page-title form#post-form button#post-submit`,
-		"onward":         `h1#page-title a#onward`,
 		"passkey_offer":  `h1#page-title form#passkey-form button#passkey button#passkey-skip`,
 	}
 	l := newLook(t, "")
@@ -152,7 +151,6 @@ func TestHostileTextIsOnlyText(t *testing.T) {
 		LogoutConfirm{Common: common, Account: evil, Clients: []string{evil}},
 		LogoutDone{Common: common, ReturnURL: "vbscript:x"},
 		FormPost{Common: common, Action: "javascript:alert(1)", Fields: []Field{{Name: evil, Value: evil}}},
-		Onward{Common: common, To: "javascript:alert(1)"},
 		PasskeyOffer{Common: common, Options: evil},
 	}
 	l := newLook(t, "")

@@ -133,15 +133,6 @@ type FormPost struct {
 // Field is one hidden field of a form.
 type Field struct{ Name, Value string }
 
-// Onward leads somewhere else by itself, and has a link for browsers that do not follow. Chromium holds every redirect
-// after a form to the form's policy, also those of whoever is redirected to: a client whose callback redirects to
-// another of its hosts, or a provider that hands on to a company's, would end on a blank page. What follows this page
-// is no longer the form's.
-type Onward struct {
-	Common
-	To string
-}
-
 // PasskeyOffer offers to make a passkey on this device, after a sign-in by something else.
 type PasskeyOffer struct {
 	Common
@@ -158,11 +149,10 @@ func (Error) template() string         { return "error.html" }
 func (LogoutConfirm) template() string { return "logout_confirm.html" }
 func (LogoutDone) template() string    { return "logout_done.html" }
 func (FormPost) template() string      { return "form_post.html" }
-func (Onward) template() string        { return "onward.html" }
 func (PasskeyOffer) template() string  { return "passkey_offer.html" }
 
 // everyPage has one of each, empty: NewLook tries all of them, so that a template which asks for what is not there is
 // found when the server starts.
 var everyPage = []Page{
-	Login{}, EmailCode{}, Continue{}, Consent{}, DeviceCode{}, DeviceDone{}, Error{}, LogoutConfirm{}, LogoutDone{}, FormPost{}, Onward{}, PasskeyOffer{},
+	Login{}, EmailCode{}, Continue{}, Consent{}, DeviceCode{}, DeviceDone{}, Error{}, LogoutConfirm{}, LogoutDone{}, FormPost{}, PasskeyOffer{},
 }

@@ -44,7 +44,6 @@ func samples() []sample {
 		{"logout_kept", LogoutDone{Common: quiet, Kept: true}},
 		{"logout_done_bare", LogoutDone{Common: bare}},
 		{"form_post", FormPost{Common: quiet, Action: "https://bluebird.example/cb", Fields: []Field{{"code", "cs_ac_1"}, {"state", "xyz"}, {"iss", "https://login.example"}}}},
-		{"onward", Onward{Common: quiet, To: "https://bluebird.example/cb?code=cs_ac_1&state=xyz"}},
 		{"passkey_offer", PasskeyOffer{Common: quiet, Options: `{"publicKey":{"challenge":"AAAA"}}`}},
 	}
 }

@@ -171,36 +171,3 @@ func TestTheAnswerPostsItself(t *testing.T) {
 		t.Errorf("sent %s", got)
 	}
 }
-
-// A client's callback often redirects to another of its hosts. A form's policy would stop that; here it is over.
-func TestOnwardReachesAClientThatRedirectsElsewhere(t *testing.T) {
-	look, err := pages.NewLook("")
-	if err != nil {
-		t.Fatal(err)
-	}
-	serve := func(h http.HandlerFunc) string {
-		srv := httptest.NewServer(h)
-		t.Cleanup(srv.Close)
-		return srv.URL
-	}
-	home := serve(func(w http.ResponseWriter, r *http.Request) {
-		look.Render(w, r, http.StatusOK, pages.LogoutDone{Common: pages.Common{Notice: r.URL.Query().Get("state")}})
-	})
-	client := serve(func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, home+"/home?"+r.URL.RawQuery, http.StatusSeeOther)
-	})
-	us := serve(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPost {
-			look.Render(w, r, http.StatusOK, pages.Onward{To: client + "/cb?code=c&state=a%3Bb%27%22"})
-			return
-		}
-		look.Render(w, r, http.StatusOK, pages.Consent{})
-	})
-	b := browser.New(t, browser.Phone)
-	b.Open(us + "/consent")
-	b.Click("#consent-allow")
-	b.Wait("#logout-done")
-	if said := b.Text("#notice"); said != `a;b'"` {
-		t.Errorf("state became %q", said)
-	}
-}
