@@ -246,19 +246,16 @@ func TestSigningOutOfAWebPageLeavesTheAppOnTheDevice(t *testing.T) {
 
 // A page with nothing but "cancel" on it helps nobody.
 func TestWhatNoWayOfTheClientCanGiveIsToldAtOnce(t *testing.T) {
-	w := harness.New(t, harness.SQLite)
-	for name, trip := range map[string]*harness.Trip{
-		"a passkey of a client without":        own("acr_values", "phr"),
-		"a time of a provider that tells none": harness.NewTrip("com.example.google-only", "https://todo.example/app", "openid", "prompt", "login"),
-	} {
-		if trip.Client == "com.example.google-only" {
-			w = harness.New(t, harness.SQLite, harness.Clients(`  - id: com.example.google-only
+	w := harness.New(t, harness.SQLite, harness.Clients(`  - id: com.example.google
     type: native
     redirect_uris: ["https://todo.example/app"]
     providers: [{name: google}]
     scopes: [openid]
 `))
-		}
+	for name, trip := range map[string]*harness.Trip{
+		"a passkey of a client without":        own("acr_values", "phr"),
+		"a time of a provider that tells none": harness.NewTrip("com.example.google", "https://todo.example/app", "openid", "prompt", "login"),
+	} {
 		if q := trip.Response(w.Browser().Open(trip.Path())); q.Get("error") != "unmet_authentication_requirements" {
 			t.Errorf("%s: %v", name, q)
 		}
