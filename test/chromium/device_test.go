@@ -63,7 +63,8 @@ func TestALinkWithTheCodeOnlyFillsItIn(t *testing.T) {
 	s := newSite(t)
 	d, p := s.device(t), s.person(t, browser.Desktop)
 	p.Open(s.Issuer + "/device?user_code=" + d.UserCode)
-	p.Press("Enter") // the field has the focus
+	p.Click("#user-code")
+	p.Press("Enter")
 	p.signsInWith("corp", "alice")
 	p.Click("#consent-deny")
 	p.Wait("#device-done")
