@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/countersign/countersign/internal/config"
+	"github.com/countersign/countersign/internal/pages"
 	"github.com/countersign/countersign/test/harness"
 )
 
@@ -24,6 +25,12 @@ func TestTheConfigurationOfTheGuidesIsGood(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if err := os.CopyFS(filepath.Join(dir, "branding"), os.DirFS("branding")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pages.NewLook("branding"); err != nil {
+		t.Error(err)
 	}
 	binary := harness.Binary(t)
 	for range 2 { // the second time everything is there

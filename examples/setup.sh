@@ -2,19 +2,48 @@
 # Makes what examples/countersign.yaml names, in this folder: the master key, the clients' secrets and the key pair of the
 # service. It makes only what is not there. Wants openssl, and the countersign binary (COUNTERSIGN, or ./countersign).
 set -eu
-binary=$(realpath "${COUNTERSIGN:-./countersign}")
+binary=${COUNTERSIGN:-./countersign}
+if [ ! -x "$binary" ]; then
+	echo "setup.sh: there is no $binary. Build it first, in the repository's root, and run this from there:" >&2
+	echo "  CGO_ENABLED=0 go build -o countersign ./cmd/countersign" >&2
+	exit 1
+fi
+if ! command -v openssl >/dev/null; then
+	echo "setup.sh: openssl is not installed; it makes the secrets" >&2
+	exit 1
+fi
+binary=$(realpath "$binary")
 cd "$(dirname "$0")"
 umask 077
+made=
 
-[ -e master.key ] || "$binary" key new-master --out master.key
+if [ ! -e master.key ]; then
+	"$binary" key new-master --out master.key >/dev/null
+	made="$made master.key"
+fi
 for name in todo-web todo-bff todo-api; do
-	[ -e "$name.secret" ] || openssl rand -hex 32 >"$name.secret"
+	[ -e "$name.secret" ] && continue
+	openssl rand -hex 32 >"$name.secret"
+	made="$made $name.secret"
 done
-echo stand-in-secret >provider.secret # what examples/provider expects
+if [ ! -e provider.secret ]; then
+	echo stand-in-secret >provider.secret # what examples/provider expects
+	made="$made provider.secret"
+fi
 
 # docs/service.md explains this.
 if [ ! -e nightly.pem ]; then
 	openssl genpkey -algorithm ed25519 -out nightly.pem
 	x=$(openssl pkey -in nightly.pem -pubout -outform DER | tail -c 32 | openssl base64 -A | tr '+/' '-_' | tr -d '=')
 	printf '{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","kid":"1","x":"%s"}]}\n' "$x" >nightly.jwks
+	made="$made nightly.pem nightly.jwks"
 fi
+
+if [ -n "$made" ]; then
+	echo "made in $(pwd):$made"
+else
+	echo "everything is there already, in $(pwd)"
+fi
+echo "next, from the repository's root, each in a terminal of its own:"
+echo "  go run ./examples/provider"
+echo "  ./countersign serve --config examples/countersign.yaml"

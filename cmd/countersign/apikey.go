@@ -27,7 +27,7 @@ func (apiKeyNewCmd) Help() string {
 
 // Run makes a key.
 func (k *apiKeyNewCmd) Run(c *console) error {
-	cfg, err := k.load()
+	cfg, err := k.load(c)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ type apiKeyRow struct {
 
 // Run lists the keys.
 func (k *apiKeyListCmd) Run(c *console) error {
-	cfg, err := k.load()
+	cfg, err := k.load(c)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ type apiKeyRevokeCmd struct {
 
 // Run revokes a key.
 func (k *apiKeyRevokeCmd) Run(c *console) error {
-	cfg, err := k.load()
+	cfg, err := k.load(c)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+
+	"github.com/countersign/countersign/internal/app"
 )
 
 type configCmd struct {
@@ -19,8 +21,11 @@ func (k *configCheckCmd) Run(c *console) error {
 	if k.File != "" {
 		k.Config = k.File
 	}
-	cfg, err := k.load()
+	cfg, err := k.load(c)
 	if err != nil {
+		return err
+	}
+	if err := app.CheckPages(cfg); err != nil {
 		return err
 	}
 	name := k.Config

@@ -124,4 +124,13 @@ type configured struct {
 	Config string `short:"c" env:"COUNTERSIGN_CONFIG" placeholder:"FILE" help:"Configuration file. Without one: dev mode. (${env})"`
 }
 
-func (c configured) load() (*config.Config, error) { return config.Load(c.Config, app.CheckDatabase) }
+func (c configured) load(to *console) (*config.Config, error) {
+	if _, err := os.Stat(likelyFile); c.Config == "" && err == nil {
+		_, _ = fmt.Fprintf(to.err, "dev mode: %s in this folder is not read. Name it with --config %s.\n", likelyFile, likelyFile)
+	}
+	return config.Load(c.Config, app.CheckDatabase)
+}
+
+// likelyFile is what the guides call the configuration. It is not read unasked: a file that happens to be there must not
+// decide which database a command changes. But whoever has it and forgot to name it is told.
+const likelyFile = "countersign.yaml"

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/countersign/countersign/client"
+	"github.com/countersign/countersign/internal/app"
 	"github.com/countersign/countersign/internal/config"
 )
 
@@ -25,7 +26,7 @@ func (remote) Help() string {
 // client connects to the server; scope is what a new key would need for the command.
 func (r *remote) client(scope string) (*client.Client, error) {
 	if r.Server == "" {
-		cfg, err := r.load()
+		cfg, err := config.Load(r.Config, app.CheckDatabase) // only for an address: dev mode is a fair guess
 		if err != nil {
 			return nil, fmt.Errorf("where is the server? Name it with --server, or mend the configuration:\n%w", err)
 		}

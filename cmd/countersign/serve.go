@@ -23,7 +23,7 @@ The server stops on SIGTERM and SIGINT after it has answered the requests in fli
 
 // Run serves until it is told to stop.
 func (s *serveCmd) Run(c *console) error {
-	cfg, err := s.load()
+	cfg, err := s.load(c)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ type migrateCmd struct{ configured }
 
 // Run migrates and says how far.
 func (m *migrateCmd) Run(c *console) error {
-	cfg, err := m.load()
+	cfg, err := m.load(c)
 	if err != nil {
 		return err
 	}
@@ -55,9 +55,9 @@ func (m *migrateCmd) Run(c *console) error {
 		return err
 	}
 	if steps == 0 {
-		_, err = fmt.Fprintln(c.out, "The database is up to date.")
+		_, err = fmt.Fprintf(c.out, "The database %s is up to date.\n", cfg.RedactedDatabase())
 		return err
 	}
-	_, err = fmt.Fprintf(c.out, "The database is up to date after %s.\n", count(steps, "step"))
+	_, err = fmt.Fprintf(c.out, "The database %s is up to date after %s.\n", cfg.RedactedDatabase(), count(steps, "step"))
 	return err
 }

@@ -4,10 +4,10 @@ package main
 import (
 	"flag"
 	"fmt"
-	"log"
 	"net/http"
-	"time"
+	"os"
 
+	"github.com/countersign/countersign/examples/start"
 	"github.com/countersign/countersign/resource"
 )
 
@@ -20,10 +20,9 @@ func main() {
 	flag.Parse()
 	v, err := resource.New(resource.Config{Issuer: *issuer, Audience: *audience, BaseURL: *base})
 	if err != nil {
-		log.Fatal(err)
+		start.Exit(err)
 	}
-	server := &http.Server{Addr: *addr, Handler: handler(v, *origin), ReadHeaderTimeout: 5 * time.Second}
-	log.Fatal(server.ListenAndServe())
+	start.Exit(start.Serve(*addr, handler(v, *origin), os.Stderr, "choose another with -listen and -url, and tell bff and spa with -api"))
 }
 
 func handler(v *resource.Verifier, origin string) http.Handler {

@@ -6,11 +6,9 @@ package main
 import (
 	"context"
 	"flag"
-	"log"
-	"net/http"
 	"os"
-	"strings"
-	"time"
+
+	"github.com/countersign/countersign/examples/start"
 )
 
 func main() {
@@ -20,17 +18,19 @@ func main() {
 	api := flag.String("api", "http://127.0.0.1:4000", "the API behind /api/")
 	secretFile := flag.String("secret-file", "examples/todo-bff.secret", "the client's secret")
 	flag.Parse()
-	secret, err := os.ReadFile(*secretFile)
-	if err != nil {
-		log.Fatal(err)
-	}
-	b, err := New(context.Background(), Config{
-		Issuer: *issuer, ClientID: "todo-bff", ClientSecret: strings.TrimSpace(string(secret)), BaseURL: *base, API: *api,
+	start.Exit(run(*addr, *secretFile, Config{
+		Issuer: *issuer, ClientID: "todo-bff", BaseURL: *base, API: *api,
 		Scopes: []string{"openid", "profile", "email", "offline_access", "todos.read"},
-	})
-	if err != nil {
-		log.Fatal(err)
+	}))
+}
+
+func run(addr, secretFile string, c Config) (err error) {
+	if c.ClientSecret, err = start.Secret(secretFile); err != nil {
+		return err
 	}
-	server := &http.Server{Addr: *addr, Handler: b.Handler(), ReadHeaderTimeout: 5 * time.Second}
-	log.Fatal(server.ListenAndServe())
+	b, err := New(context.Background(), c)
+	if err != nil {
+		return start.Explained(err)
+	}
+	return start.Serve(addr, b.Handler(), os.Stderr, "choose another with -listen and -url, and write it into the addresses of todo-bff in examples/countersign.yaml")
 }

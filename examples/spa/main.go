@@ -8,9 +8,10 @@ import (
 	"encoding/json"
 	"flag"
 	"io/fs"
-	"log"
 	"net/http"
-	"time"
+	"os"
+
+	"github.com/countersign/countersign/examples/start"
 )
 
 //go:embed page
@@ -30,8 +31,7 @@ func main() {
 	api := flag.String("api", "http://127.0.0.1:4000", "the API")
 	flag.Parse()
 	s := settings{Issuer: *issuer, ClientID: "todo-spa", Scope: "openid profile offline_access todos.read", API: *api}
-	server := &http.Server{Addr: *addr, Handler: handler(s), ReadHeaderTimeout: 5 * time.Second}
-	log.Fatal(server.ListenAndServe())
+	start.Exit(start.Serve(*addr, handler(s), os.Stderr, "choose another with -listen, tell the API with -origin, and write it into the addresses of todo-spa in examples/countersign.yaml"))
 }
 
 func handler(s settings) http.Handler {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/countersign/countersign/resource"
@@ -26,14 +27,15 @@ const clientYAML = `
     scopes: [openid, profile, offline_access, todos.read]
 `
 
-// In a real browser: sign-in, tokens bound to the page's key, refresh, a reload that asks Countersign without a word, and
-// the end.
+// In a real browser: sign-in, tokens bound to the page's key, refresh, a reload that asks Countersign without a word, an
+// API that is down, and the end.
 func TestASinglePageAppSignsInRenewsAndSignsOut(t *testing.T) {
 	var app http.Handler
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { app.ServeHTTP(w, r) }))
 	t.Cleanup(front.Close)
 	w := harness.New(t, harness.SQLite, harness.Clients(fmt.Sprintf(clientYAML, front.URL)))
-	app = handler(settings{Issuer: w.Issuer, ClientID: "spa", Scope: "openid profile offline_access todos.read", API: api(t, w, front.URL)})
+	todos := api(t, w, front.URL)
+	app = handler(settings{Issuer: w.Issuer, ClientID: "spa", Scope: "openid profile offline_access todos.read", API: todos.URL})
 
 	b := browser.New(t, browser.Desktop)
 	b.Open(front.URL + "/") // asks without a word first: nobody is signed in
@@ -42,7 +44,7 @@ func TestASinglePageAppSignsInRenewsAndSignsOut(t *testing.T) {
 	b.Type("#username", "ada")
 	b.Click("#standin-allow")
 	b.Click("#consent-allow")
-	b.Wait("#signed-in:not([hidden])")
+	b.Wait("#signed-in:not([hidden]) #todos li")
 	if got := b.Text("#name") + ", " + b.Text("#token-type") + ": " + b.Text("#todos"); got != "Ada Example, DPoP: Water the plants" {
 		t.Error(got)
 	}
@@ -54,6 +56,13 @@ func TestASinglePageAppSignsInRenewsAndSignsOut(t *testing.T) {
 	}
 	b.Reload() // the tokens are forgotten; Countersign is not
 	b.Wait("#signed-in:not([hidden]) #todos li")
+	todos.Close()
+	b.Reload()
+	b.Wait("#signed-in:not([hidden])")
+	b.Wait("#problem:not([hidden])")
+	if got := b.Text("#problem"); !strings.Contains(got, "go run ./examples/api") {
+		t.Error(got)
+	}
 	b.Click("#sign-out")
 	b.Wait("#sign-in:not([hidden])")
 	if b.Address() != front.URL+"/" {
@@ -64,7 +73,7 @@ func TestASinglePageAppSignsInRenewsAndSignsOut(t *testing.T) {
 }
 
 // api takes bound tokens from the page's origin.
-func api(t *testing.T, w *harness.World, origin string) string {
+func api(t *testing.T, w *harness.World, origin string) *httptest.Server {
 	t.Helper()
 	var tokens *resource.Verifier
 	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
@@ -84,5 +93,5 @@ func api(t *testing.T, w *harness.World, origin string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return server.URL
+	return server
 }

@@ -6,23 +6,28 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	_ "embed"
 	"errors"
 	"flag"
-	"fmt"
-	"html"
+	"html/template"
 	"log"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
 
 	"github.com/countersign/countersign/examples/logouttoken"
+	"github.com/countersign/countersign/examples/start"
 )
+
+//go:embed home.html
+var home string
+
+var page = template.Must(template.New("home").Parse(home))
 
 // app is the web app. Who is signed in is kept in memory; yours has a table.
 type app struct {
@@ -46,16 +51,19 @@ func main() {
 	addr := flag.String("listen", "127.0.0.1:3000", "where to listen")
 	secretFile := flag.String("secret-file", "examples/todo-web.secret", "the client's secret")
 	flag.Parse()
-	secret, err := os.ReadFile(*secretFile)
+	start.Exit(run(*issuer, *addr, *secretFile))
+}
+
+func run(issuer, addr, secretFile string) error {
+	secret, err := start.Secret(secretFile)
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
-	a, err := newApp(context.Background(), *issuer, "http://"+*addr, "todo-web", strings.TrimSpace(string(secret)))
+	a, err := newApp(context.Background(), issuer, "http://"+addr, "todo-web", secret)
 	if err != nil {
-		log.Fatal(err)
+		return start.Explained(err)
 	}
-	server := &http.Server{Addr: *addr, Handler: a.handler(), ReadHeaderTimeout: 5 * time.Second}
-	log.Fatal(server.ListenAndServe())
+	return start.Serve(addr, a.handler(), os.Stderr, "choose another with -listen, and write it into the addresses of todo-web in examples/countersign.yaml")
 }
 
 func newApp(ctx context.Context, issuer, base, id, secret string) (*app, error) {
@@ -99,16 +107,20 @@ func (a *app) callback(w http.ResponseWriter, r *http.Request) {
 	a.setCookie(w, "trip", "", -1)
 	switch {
 	case !ok || subtle.ConstantTimeCompare([]byte(q.Get("state")), []byte(state)) != 1 || q.Get("iss") != a.issuer: // RFC 9207
-		http.Error(w, "This sign-in was not begun here. Begin again at /login.", http.StatusBadRequest)
+		a.show(w, r, http.StatusBadRequest, "This sign-in took too long, or was not begun in this browser. Please sign in again.")
+		return
+	case q.Get("error") == "access_denied":
+		a.show(w, r, http.StatusOK, "You turned back before you were signed in. Sign in when you are ready.")
 		return
 	case q.Get("error") != "":
-		http.Error(w, q.Get("error")+": "+q.Get("error_description"), http.StatusForbidden)
+		log.Printf("sign-in: %q: %q", q.Get("error"), q.Get("error_description")) //nolint:gosec // G706: quoted
+		a.show(w, r, http.StatusBadGateway, "Signing in did not work: "+q.Get("error")+". Please try again.")
 		return
 	}
 	who, err := a.redeem(r.Context(), q.Get("code"), nonce, verifier)
 	if err != nil {
 		log.Print(err)
-		http.Error(w, "That did not work. Begin again at /login.", http.StatusBadGateway)
+		a.show(w, r, http.StatusBadGateway, "Signing in did not work. Please try again.")
 		return
 	}
 	id := rand.Text()
@@ -167,14 +179,17 @@ func (a *app) backchannel(w http.ResponseWriter, r *http.Request) {
 	a.forget(sid)
 }
 
-func (a *app) home(w http.ResponseWriter, r *http.Request) {
+func (a *app) home(w http.ResponseWriter, r *http.Request) { a.show(w, r, http.StatusOK, "") }
+
+// show is the home page, and what went wrong on the way to it.
+func (a *app) show(w http.ResponseWriter, r *http.Request, status int, problem string) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	if who := a.signedIn(r); who != nil {
-		_, _ = fmt.Fprintf(w, `<p id="who">%s</p><form method="post" action="/logout"><button>Sign out</button></form>`, html.EscapeString(who.Name))
-		return
-	}
-	_, _ = fmt.Fprint(w, `<a href="/login">Sign in</a>`)
+	w.WriteHeader(status)
+	_ = page.Execute(w, struct {
+		Problem string
+		Who     *person
+	}{problem, a.signedIn(r)})
 }
 
 func (a *app) signedIn(r *http.Request) *person {

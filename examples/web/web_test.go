@@ -51,6 +51,13 @@ func TestAPersonSignsInAndOutAndIsSignedOutElsewhere(t *testing.T) {
 				t.Fatalf("%d at %s: %s", b.Status, b.At, b.Page)
 			}
 		}
+		b.Open(front.URL+"/login").Want("login-cancel").Submit("login-form", "action", "cancel")
+		if b.Open(b.Left.String()); !strings.Contains(b.Page, "You turned back") || !b.Has("sign-in") {
+			t.Errorf("turned back: %d %s", b.Status, b.Page)
+		}
+		if b.Open(front.URL + "/callback?state=x&code=y"); b.Status != http.StatusBadRequest || !b.Has("sign-in") {
+			t.Errorf("a stranger's answer: %d %s", b.Status, b.Page)
+		}
 		signIn()
 
 		b.Open("/logout").Submit("logout-confirm", "action", "confirm") // at Countersign itself
@@ -75,4 +82,15 @@ func TestAPersonSignsInAndOutAndIsSignedOutElsewhere(t *testing.T) {
 		}
 		b.Open(front.URL + "/login").Want("provider-google")
 	})
+}
+
+// Who signs in by e-mail may have no name.
+func TestAPersonWithoutANameIsGreetedByTheirID(t *testing.T) {
+	a := &app{people: map[string]*person{"c": {Sub: "acc_1"}}}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+	r.Header.Set("Cookie", "session=c")
+	w := httptest.NewRecorder()
+	if a.home(w, r); !strings.Contains(w.Body.String(), `Signed in as <b id="who">acc_1</b>`) {
+		t.Error(w.Body)
+	}
 }

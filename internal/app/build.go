@@ -143,6 +143,7 @@ func (a *App) build() error {
 	a.farewells = &backchannel.Service{
 		DB: a.db, Tokens: a.tokens, Catalog: a.catalog.Load, Fetch: outbound,
 		GaveUp: func(err error) { a.log.Warn("a back-channel logout was given up", "cause", err) },
+		Silent: func(err error) { a.log.Warn("a client takes no back-channel logouts", "cause", err) },
 	}
 	a.apiKeys = &apikey.Service{DB: a.db, Keys: a.ring}
 	a.hosted, err = newHosted(a.config, a.log)

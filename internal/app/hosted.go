@@ -70,8 +70,8 @@ func (a *App) trips(clients *clientauth.Service, tokens *token.Service) *flow.Se
 	return &flow.Service{
 		Issuer: a.config.Issuer, DB: a.db, Keys: a.ring, Catalog: a.catalog.Load, Clients: clients, SignIn: a.signIn,
 		Tokens: tokens, Providers: a.signIn.Providers, Passkeys: a.hosted.passkeys, Mail: a.hosted.mailer,
-		Letters: a.hosted.look.Letter, MailsPerHour: limits.EmailCodesPerHour, GuessesPerHour: limits.DeviceGuessesPerHour,
-		Trips: flow.NewTripLimit(limits.TripsPerMinute),
+		Letters: a.hosted.look.Letter, MailsPerHour: limits.EmailCodesPerHour, MailsAskedPerHour: limits.EmailCodesAskedPerHour,
+		GuessesPerHour: limits.DeviceGuessesPerHour, Trips: flow.NewTripLimit(limits.TripsPerMinute),
 	}
 }
 
@@ -82,6 +82,9 @@ var names = map[string]string{"google": "Google", "apple": "Apple", "microsoft":
 func (a *App) button(provider string) (label, typ string) {
 	for i := range a.config.Providers {
 		if p := &a.config.Providers[i]; p.Name == provider {
+			if p.Label != "" {
+				return p.Label, p.Type
+			}
 			return names[p.Type], p.Type
 		}
 	}

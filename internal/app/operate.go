@@ -10,6 +10,7 @@ import (
 	"github.com/countersign/countersign/internal/config"
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/keyring"
+	"github.com/countersign/countersign/internal/pages"
 	"github.com/countersign/countersign/internal/store"
 )
 
@@ -22,6 +23,14 @@ const actor = "command line"
 // CheckDatabase tells what is wrong with the URL of a database, in a sentence without its password, and does not
 // connect: it is what config.Load asks, which knows no driver.
 func CheckDatabase(url string) error { return store.CheckURL(url) }
+
+// CheckPages tells what is wrong with the files that replace those of the pages.
+func CheckPages(c *config.Config) error {
+	if _, err := pages.NewLook(c.Pages.Folder); err != nil {
+		return fmt.Errorf("pages.folder: %w", err)
+	}
+	return nil
+}
 
 // Migrate brings the schema of the configured database to this release and returns how many steps ran.
 func Migrate(ctx context.Context, c *config.Config) (steps int, err error) {

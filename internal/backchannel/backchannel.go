@@ -24,7 +24,6 @@ const (
 	sendAtMost = 5 * time.Second  // for one try
 	lease      = 30 * time.Second // longer than a try with all it writes: no other node sends meanwhile
 	atOnce     = 64               // tries under way on this node
-	perClient  = 16               // of them to one client, so that a slow one holds up no other
 	maxBackoff = time.Hour
 )
 
@@ -35,9 +34,9 @@ type Service struct {
 	Catalog func() *domain.Catalog
 	Fetch   *fetch.Client
 	GaveUp  func(error) // hears why a client was not told, outside of any request; nil: nobody does
+	Silent  func(error) // hears of a client that has not answered for a while: what it is to be told waits; nil: nobody does
 
-	mu       sync.Mutex
-	underWay map[string]int // tries by client
+	lines lines
 }
 
 // Run sends what is due until ctx ends, and then waits for the tries under way.
@@ -46,36 +45,57 @@ func (s *Service) Run(ctx context.Context) {
 	defer poll.Stop()
 	var tries sync.WaitGroup
 	defer tries.Wait()
-	free := make(chan struct{}, atOnce)
+	h := hands{free: make(chan struct{}, atOnce), back: make(chan struct{}, 1), tries: &tries}
 	for range atOnce {
-		free <- struct{}{}
+		h.free <- struct{}{}
 	}
 	for {
-		s.drain(ctx, &tries, free)
+		s.drain(ctx, h)
 		select {
 		case <-ctx.Done():
 			return
+		case <-h.back:
 		case <-poll.C:
 		}
 	}
 }
 
-// drain claims as much as there are hands for, until nothing is due or all are busy.
-func (s *Service) drain(ctx context.Context, tries *sync.WaitGroup, free chan struct{}) {
-	for ctx.Err() == nil && len(free) > 0 {
-		due, err := s.DB.NoticeDue(ctx, s.DB.Now())
-		if err != nil || !due {
+// hands are what tries are made with.
+type hands struct {
+	free  chan struct{}
+	back  chan struct{} // something came free: there may be more to claim
+	tries *sync.WaitGroup
+}
+
+// drain claims what there are hands for, client by client, until nothing is due that could be sent at once. What is due
+// for a client that does not answer stays where it is: it takes no hands, no writes and no attempts.
+func (s *Service) drain(ctx context.Context, h hands) {
+	var taken []string // by other nodes, between the look and the claim
+	for ctx.Err() == nil && len(h.free) > 0 {
+		now := s.DB.Now()
+		client, err := s.DB.DueClient(ctx, now, append(s.lines.closed(now), taken...))
+		if err != nil || client == "" {
 			return // the database will answer again, and so will the next poll
 		}
-		list, err := s.DB.DueNotices(ctx, s.DB.Now(), lease, len(free))
-		if err != nil || len(list) == 0 {
+		places := min(len(h.free), s.lines.places(client, now))
+		list, err := s.DB.DueNotices(ctx, now, lease, client, places)
+		if err != nil {
 			return
 		}
+		if len(list) == 0 {
+			taken = append(taken, client)
+		}
 		for _, n := range list {
-			<-free
-			tries.Go(func() {
-				defer func() { free <- struct{}{} }()
+			s.lines.enter(client)
+			<-h.free
+			h.tries.Go(func() {
 				s.settle(context.WithoutCancel(ctx), n)
+				s.lines.leave(client)
+				h.free <- struct{}{}
+				select {
+				case h.back <- struct{}{}:
+				default: // it is known already
+				}
 			})
 		}
 	}
@@ -86,15 +106,12 @@ func (s *Service) drain(ctx context.Context, tries *sync.WaitGroup, free chan st
 func (s *Service) settle(ctx context.Context, n store.Notice) {
 	client := s.client(n.ClientID)
 	if client == nil || client.BackchannelLogout == "" { // withdrawn, or it no longer wants to hear
+		s.lines.answered(n.ClientID)
 		_ = s.DB.NoticeDone(ctx, n.ID)
 		return
 	}
-	if !s.enter(n.ClientID) {
-		_ = s.DB.NoticeLater(ctx, n.ID, s.DB.Now().Add(sendAtMost))
-		return
-	}
-	defer s.leave(n.ClientID)
 	again, err := s.send(ctx, client, n)
+	s.note(n.ClientID, again, err)
 	if err == nil {
 		_ = s.DB.NoticeDone(ctx, n.ID)
 		return
@@ -107,6 +124,17 @@ func (s *Service) settle(ctx context.Context, n store.Notice) {
 	err = errors.Join(err, s.DB.NoticeDone(ctx, n.ID))
 	if s.GaveUp != nil {
 		s.GaveUp(fmt.Errorf("client %s was not told that %s is over: %w", n.ClientID, n.SessionID, err))
+	}
+}
+
+// note keeps whether the client answers: one that refuses does, too.
+func (s *Service) note(client string, again bool, err error) {
+	if !again {
+		s.lines.answered(client)
+		return
+	}
+	if rounds := s.lines.failed(client, s.DB.Now()); rounds == silentAfter && s.Silent != nil {
+		s.Silent(fmt.Errorf("client %s has not answered %d times in a row, the last time because: %w", client, rounds, err))
 	}
 }
 
@@ -147,26 +175,4 @@ func (s *Service) client(id string) *domain.Client {
 		return nil
 	}
 	return &clients[i]
-}
-
-// enter counts a try; false: the client has as many as it may.
-func (s *Service) enter(client string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.underWay == nil {
-		s.underWay = map[string]int{}
-	}
-	if s.underWay[client] >= perClient {
-		return false
-	}
-	s.underWay[client]++
-	return true
-}
-
-func (s *Service) leave(client string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.underWay[client]--; s.underWay[client] == 0 {
-		delete(s.underWay, client)
-	}
 }

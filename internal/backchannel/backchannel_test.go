@@ -24,7 +24,7 @@ func scene(t *testing.T, h *house.House, address string) (s *Service, n store.No
 	if err := h.Sessions.End(t.Context(), in.Session.ID, domain.EndedByAdmin); err != nil {
 		t.Fatal(err)
 	}
-	list, err := h.DB.DueNotices(t.Context(), h.DB.Now(), lease, 10)
+	list, err := h.DB.DueNotices(t.Context(), h.DB.Now(), lease, house.Todo, 10)
 	if err != nil || len(list) != 1 {
 		t.Fatalf("%+v %v", list, err)
 	}
@@ -76,7 +76,7 @@ func TestAClientThatIsNotThereIsToldAgainForADay(t *testing.T) {
 		if left(t, h) != 1 || len(*gaveUp) != 0 {
 			t.Fatalf("%d left, %v", left(t, h), *gaveUp)
 		}
-		if due, err := h.DB.NoticeDue(t.Context(), h.DB.Now()); due || err != nil {
+		if due, err := h.DB.DueClient(t.Context(), h.DB.Now(), nil); due != "" || err != nil {
 			t.Errorf("due at once: %v %v", due, err)
 		}
 		h.Clock.Step(24*time.Hour - time.Minute)
@@ -87,6 +87,26 @@ func TestAClientThatIsNotThereIsToldAgainForADay(t *testing.T) {
 			t.Errorf("%d left, %v", left(t, h), *gaveUp)
 		}
 	})
+}
+
+func TestTheOperatorHearsOnceOfAClientThatStaysSilent(t *testing.T) {
+	h := house.OnSQLite(t)
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	s, n, gaveUp := scene(t, h, gone.URL)
+	var silent []error
+	s.Silent = func(err error) { silent = append(silent, err) }
+	for round := 1; round < 20; round++ {
+		s.settle(t.Context(), n)
+		s.settle(t.Context(), n) // under way at the same time
+		if want := round >= silentAfter; (len(silent) == 1) != want || len(silent) > 1 || len(*gaveUp) != 0 {
+			t.Fatalf("after %d rounds: %v, given up: %v", round, silent, *gaveUp)
+		}
+		h.Clock.Step(maxSilence)
+	}
+	if !strings.Contains(silent[0].Error(), "client "+house.Todo+" ") {
+		t.Error(silent[0])
+	}
 }
 
 // SE05
@@ -113,22 +133,6 @@ func TestAClientThatIsGoneOrWantsNoMoreIsForgotten(t *testing.T) {
 		if left(t, h) != 0 || len(*gaveUp) != 0 {
 			t.Errorf("%s: %d left, %v", name, left(t, h), *gaveUp)
 		}
-	}
-}
-
-func TestOneClientDoesNotTakeAllHands(t *testing.T) {
-	var s Service
-	for range perClient {
-		if !s.enter("slow") {
-			t.Fatal("refused too early")
-		}
-	}
-	if s.enter("slow") || !s.enter("quick") {
-		t.Error("the bound is not one client's own")
-	}
-	s.leave("slow")
-	if !s.enter("slow") {
-		t.Error("a hand that came free is not used")
 	}
 }
 

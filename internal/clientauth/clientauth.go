@@ -71,6 +71,9 @@ func (s *Service) Client(ctx context.Context, c Credentials) (*domain.Client, er
 		return nil, fault
 	case err != nil:
 		s.Failures.count(claim.id, c.IP, s.now())
+		if client != nil {
+			event.Add(ctx, "client", client.ID) // whose secret it was not
+		}
 		return nil, oauth.UnknownClient(err)
 	}
 	event.Add(ctx, "client", client.ID)

@@ -67,6 +67,7 @@ type Limits struct {
 	AuthFailuresPerMinute   int `yaml:"auth_failures_per_minute"`
 	InFlight                int `yaml:"in_flight"`
 	EmailCodesPerHour       int `yaml:"email_codes_per_hour"`
+	EmailCodesAskedPerHour  int `yaml:"email_codes_asked_per_hour"`
 	DeviceGuessesPerHour    int `yaml:"device_guesses_per_hour"`
 	TripsPerMinute          int `yaml:"trips_per_minute"`
 }
@@ -80,7 +81,8 @@ type Pages struct {
 // Provider is an upstream identity provider.
 type Provider struct {
 	Name           string   `yaml:"name"`
-	Type           string   `yaml:"type"` // google | apple | microsoft | github | oidc | oauth2
+	Type           string   `yaml:"type"`  // google | apple | microsoft | github | oidc | oauth2
+	Label          string   `yaml:"label"` // what people call it; empty: by its type, or its name
 	Issuer         string   `yaml:"issuer"`
 	JWKSURI        string   `yaml:"jwks_uri"`
 	Algorithms     []string `yaml:"algorithms"`

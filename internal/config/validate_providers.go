@@ -43,7 +43,12 @@ func (v check) providers() {
 	}
 }
 
+const maxLabel = 64 // bytes; a button has one line
+
 func (v check) providerName(i int, first map[string]int) {
+	if label := v.Providers[i].Label; len(label) > maxLabel || strings.TrimSpace(label) != label {
+		v.add(at("providers", i, "label"), "it is longer than 64 bytes, or has spaces around it", "write what people call the provider, such as label: Example Inc.")
+	}
 	name, where := v.Providers[i].Name, at("providers", i, "name")
 	earlier, dup := first[name]
 	switch {

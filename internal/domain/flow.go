@@ -115,26 +115,30 @@ func (c Claims) IsZero() bool { return len(c.IDToken) == 0 && len(c.UserInfo) ==
 type Browser struct {
 	ID         BrowserID
 	SecretHash [32]byte // SHA-256 of the cookie's secret
-	AccountID  AccountID
-	IdentityID IdentityID // that signed in
-	AuthTime   time.Time  // proven; zero: unproven
-	AMR        []string   // RFC 8176
-	CreatedAt  time.Time
-	SeenAt     time.Time // to the hour: it need not be written at every visit
-	ExpiresAt  time.Time // of its idleness
-	EndsAt     time.Time // absolutely
-	EndedAt    time.Time // zero: signed in
+	// PreviousHash is of the cookie before; zero: none. Whoever has it is not signed in: it is there for the browser to which
+	// the answer with the new cookie was lost.
+	PreviousHash [32]byte
+	AccountID    AccountID
+	IdentityID   IdentityID // that signed in
+	AuthTime     time.Time  // proven; zero: unproven
+	AMR          []string   // RFC 8176
+	CreatedAt    time.Time
+	SeenAt       time.Time // to the hour: it need not be written at every visit
+	ExpiresAt    time.Time // of its idleness
+	EndsAt       time.Time // absolutely
+	EndedAt      time.Time // zero: signed in
 }
 
 // BrowserView is a browser as one read of the database saw it.
 type BrowserView struct {
 	Browser
 	AccountState AccountState
+	IdentityGone bool // it was unlinked
 }
 
 // Live tells whether the browser is signed in at now.
 func (v *BrowserView) Live(now time.Time) bool {
-	return v.EndedAt.IsZero() && v.AccountState == AccountActive && now.Before(v.ExpiresAt) && now.Before(v.EndsAt)
+	return v.EndedAt.IsZero() && v.AccountState == AccountActive && !v.IdentityGone && now.Before(v.ExpiresAt) && now.Before(v.EndsAt)
 }
 
 // Consent is what a person agreed that a client may have. Asking for no more is not asked again.

@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/countersign/countersign/internal/domain"
-	"github.com/countersign/countersign/internal/event"
 	"github.com/countersign/countersign/internal/httpd"
 	"github.com/countersign/countersign/internal/oauth"
 )
@@ -17,9 +16,8 @@ func (s *Service) Authorize(ctx context.Context, f httpd.Form, v Visitor) (*Outc
 	// 1. Who asks, and where does the answer go? Errors stay here.
 	client, request, err := s.addressee(ctx, f)
 	if err != nil {
-		return &Outcome{Problem: &Problem{Err: err}}, nil //nolint:nilerr // it is what the person is shown
+		return &Outcome{Problem: &Problem{Shown: Shown{Locales: readLocales(f)}, Err: err}}, nil //nolint:nilerr // it is what the person is shown
 	}
-	event.Add(ctx, "client", client.ID)
 	now := s.DB.Now()
 	t := s.trip(domain.Flow{
 		ID: domain.NewID[domain.FlowID](), Kind: domain.FlowAuthorize, State: domain.FlowOpen, Request: request,

@@ -3,8 +3,8 @@ package flow
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"math/big"
 	"strings"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/event"
+	"github.com/countersign/countersign/internal/mail"
 	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/internal/signin"
 )
@@ -20,8 +21,8 @@ const (
 	emailCodeTTL   = 10 * time.Minute
 	maxGuesses     = 5  // wrong codes in one trip (ATTACKS SE09)
 	guessesPerHour = 20 // wrong codes for one address, over all trips
-	mailsPerDay    = 10 // to one address
-	mailsPerHour   = 3
+	mailTimeout    = 5 * time.Second
+	doubleClick    = 10 * time.Second // of two forms within it that ask for a code at one address, the second is a slip
 )
 
 // SendCode sends a code to an address. Known or not, every address gets one and every answer is the same: signing in and
@@ -32,68 +33,88 @@ func (s *Service) SendCode(ctx context.Context, id domain.FlowID, v Visitor, add
 		return elsewhere, err
 	}
 	to, ok := domain.NormalEmail(strings.TrimSpace(address))
-	if !t.byEmail() || s.Mail == nil || !ok {
+	if !ok {
 		t.notice = NoticeEmail
 		return s.login(ctx, t)
 	}
-	if t.flow.Attempts >= maxGuesses {
-		return s.spent(ctx, t)
+	if p := t.p.Email; p != nil && p.Address == to && t.now.Sub(p.SentAt) < doubleClick {
+		return t.again(), nil
 	}
-	within, err := s.mayMail(ctx, t, to)
-	if err != nil {
-		return nil, err
-	}
-	if !within {
-		t.notice = NoticeMailLimit
+	return s.sendCode(ctx, t, to)
+}
+
+// sendCode sends a code and counts it. The step comes first: of two clicks one sends and one counts.
+func (s *Service) sendCode(ctx context.Context, t *trip, to string) (*Outcome, error) {
+	switch {
+	case !t.byEmail() || s.Mail == nil:
+		t.notice = NoticeEmail
 		return s.login(ctx, t)
+	case t.flow.Attempts >= maxGuesses:
+		return s.spent(ctx, t)
+	case !s.mailing.enter(mailRoom):
+		event.Add(ctx, "cause", "no room: too many mails are being sent at this moment")
+		return s.unsent(ctx, t, NoticeMail)
 	}
+	defer s.mailing.leave()
+	limits := s.mailLimits(t.visitor, to)
+	switch full, err := s.full(ctx, t.now, limits); {
+	case err != nil:
+		return nil, err
+	case full:
+		return s.unsent(ctx, t, NoticeMailLimit)
+	}
+	before := t.p.Email
 	t.p.Errand, t.p.Email = nil, &emailProof{Address: to, Code: sixDigits(), SentAt: t.now}
 	if took, err := s.step(ctx, t); err != nil || !took {
 		return t.again(), err
 	}
-	letter := s.Letters(t.p.Email.Code, t.client.DisplayName(), t.flow.Request.Locales, v.AcceptLanguage)
-	letter.To = to
-	if err := s.Mail.Send(ctx, letter); err != nil {
-		event.Add(ctx, "cause", err.Error())
-		t.notice, t.p.Email = NoticeMail, nil
-		if took, err := s.step(ctx, t); err != nil || !took {
-			return t.again(), err
-		}
-		return s.login(ctx, t)
+	notice, err := s.mail(ctx, t, limits)
+	if err != nil {
+		return nil, err
 	}
-	return t.emailCode(), nil
+	if notice == "" {
+		return t.emailCode(), nil
+	}
+	t.p.Email = before // nobody waits for what was not sent
+	if took, err := s.step(ctx, t); err != nil || !took {
+		return t.again(), err
+	}
+	return s.unsent(ctx, t, notice)
 }
 
-// mayMail counts the mails to an address, over all nodes.
-func (s *Service) mayMail(ctx context.Context, t *trip, to string) (bool, error) {
-	perHour := int64(orDefault(s.MailsPerHour, mailsPerHour))
-	for _, limit := range []struct {
-		name   string
-		most   int64
-		window time.Duration
-	}{{"mail/hour", perHour, time.Hour}, {"mail/day", mailsPerDay * perHour / mailsPerHour, 24 * time.Hour}} {
-		if perHour < 0 {
-			return true, nil
-		}
-		n, err := s.DB.Tally(ctx, tallyKey(limit.name, to), t.now, limit.window)
-		if err != nil {
-			return false, oauth.Unavailable(err)
-		}
-		if n > limit.most {
-			return false, nil
-		}
+// mail hands the code of the trip to the mail server, if the limits leave one; the notice says why it did not. What fails
+// is not counted, unless it is the recipient who is none (that costs us our name with other servers), the mail may be on
+// its way all the same, or whoever asked did not wait to hear.
+func (s *Service) mail(ctx context.Context, t *trip, limits []limit) (Notice, error) {
+	within, err := s.take(ctx, t.now, limits)
+	switch {
+	case err != nil:
+		return "", err
+	case !within:
+		return NoticeMailLimit, nil
 	}
-	return true, nil
+	letter := s.Letters(t.p.Email.Code, t.client.DisplayName(), t.flow.Request.Locales, t.visitor.AcceptLanguage)
+	letter.To = t.p.Email.Address
+	soon, cancel := context.WithTimeout(ctx, mailTimeout)
+	defer cancel()
+	failed := s.Mail.Send(soon, letter)
+	if failed == nil {
+		return "", nil
+	}
+	event.Add(ctx, "cause", mail.Cause(failed))
+	if errors.Is(failed, mail.ErrFailed) && !mail.Unsure(failed) && ctx.Err() == nil {
+		err = s.giveBack(ctx, limits)
+	}
+	return NoticeMail, err
 }
 
-// tallyKey names what is counted; the address itself is not kept.
-func tallyKey(what, whom string) [32]byte { return sha256.Sum256([]byte(what + "\x00" + whom)) }
-
-func orDefault(n, otherwise int) int {
-	if n == 0 {
-		return otherwise
+// unsent says why no mail went out, on the page the person is on.
+func (s *Service) unsent(ctx context.Context, t *trip, n Notice) (*Outcome, error) {
+	t.notice = n
+	if t.p.Email != nil {
+		return t.emailCode(), nil
 	}
-	return n
+	return s.login(ctx, t)
 }
 
 // sixDigits is a code one can type. A million is few: guesses are counted before they are compared.
@@ -124,7 +145,8 @@ func (s *Service) CheckCode(ctx context.Context, id domain.FlowID, v Visitor, co
 		t.notice = NoticeGuessed
 		return t.emailCode(), nil
 	}
-	address := tallyKey("code", proof.Address)
+	whom, _ := s.counted(v, proof.Address)
+	address := tallyKey("code", whom)
 	mayGuess, err := s.guess(ctx, t.now, address, guessesPerHour)
 	switch {
 	case err != nil:
@@ -145,16 +167,6 @@ func (s *Service) CheckCode(ctx context.Context, id domain.FlowID, v Visitor, co
 	return s.arrive(ctx, t, signin.Arrival{Email: proof.Address, AMR: []string{domain.AMRCode}, AuthTime: t.now})
 }
 
-// guess counts a try before it is looked at, over all nodes, so that tries side by side are as many as one after the
-// other. One that was right is taken back (Untally): only failures count. A negative limit is none.
-func (s *Service) guess(ctx context.Context, now time.Time, key [32]byte, perHour int64) (ok bool, err error) {
-	n, err := s.DB.Tally(ctx, key, now, time.Hour)
-	if err != nil {
-		return false, oauth.Unavailable(err)
-	}
-	return perHour < 0 || n <= perHour, nil
-}
-
 // ForgetCode goes back to the ways to sign in.
 func (s *Service) ForgetCode(ctx context.Context, id domain.FlowID, v Visitor) (*Outcome, error) {
 	t, elsewhere, err := s.load(ctx, id, v)
@@ -173,8 +185,8 @@ func (s *Service) ResendCode(ctx context.Context, id domain.FlowID, v Visitor) (
 	if t.p.Email == nil {
 		return t.again(), nil
 	}
-	out, err := s.SendCode(ctx, id, v, t.p.Email.Address)
-	if err == nil && out.EmailCode != nil {
+	out, err := s.sendCode(ctx, t, t.p.Email.Address)
+	if err == nil && out.EmailCode != nil && out.EmailCode.Notice == "" {
 		out.EmailCode.Notice = NoticeSent
 	}
 	return out, err

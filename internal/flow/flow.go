@@ -39,11 +39,14 @@ type Service struct {
 	Mail      *mail.Sender      // nil: no client signs in by e-mail
 	Letters   Letters           // what mails say
 
-	MailsPerHour   int // to one address; zero: 3
-	GuessesPerHour int // of user codes, from one address; zero: 20
+	MailsPerHour      int // to one recipient; zero: 3
+	MailsAskedPerHour int // from one network address, of browsers that are not known; zero: 30
+	GuessesPerHour    int // of user codes, from one address; zero: 20
 	// Trips bounds how many trips one address begins; nil lifts it. Each is a row for an hour and a half, and nobody needs
 	// to be anybody to begin one (ATTACKS DS08).
 	Trips *httpd.Limiter
+
+	mailing, asking room // at the mail server, at providers
 }
 
 // tripsPerMinute is much for one address, also where a carrier puts thousands of phones behind it: whoever is signed in
@@ -83,6 +86,7 @@ const (
 type Visitor struct {
 	Secret         func(domain.FlowID) string // binds a trip to the browser that began it; empty: it has none
 	SignOn         string                     // of single sign-on; empty: nobody is signed in
+	Known          string                     // that an address was proved in it before; counts for limits and nothing else
 	IP             string                     // for limits
 	AcceptLanguage string                     // for mails
 	Agent          string                     // the User-Agent header
@@ -104,6 +108,7 @@ type Outcome struct {
 	Began      domain.FlowID // a trip that is this browser's from now on, by NewVisitor
 	NewVisitor string
 	NewSignOn  string // the cookie of single sign-on, changed at every sign-in (ATTACKS SE01)
+	NewKnown   string // for Visitor.Known from now on
 	SignedOut  bool   // it is to be taken away
 }
 

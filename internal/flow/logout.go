@@ -36,11 +36,14 @@ type ConfirmLogout struct {
 // make must not sign people out, and must not use us to send them elsewhere. A hint that does not hold leads nowhere, even
 // then. Without one, the person's own word stands for it where client_id says whose registered address it is (§3).
 // logout_hint is not needed: there is one person per browser.
+//
+// A browser whose sign-on is over by its time, or that never got its newest cookie, is signed out like any other: apps may
+// still be signed in that hang on it, and the person is told that they are not.
 func (s *Service) Logout(ctx context.Context, f httpd.Form, v Visitor) (*Farewell, error) {
 	if name := f.Repeated(); name != "" {
 		return nil, oauth.E(oauth.InvalidRequest, "A parameter came twice.")
 	}
-	browser, err := s.SignIn.Browser(ctx, v.SignOn)
+	who, err := s.leaving(ctx, v)
 	if err != nil {
 		return nil, err
 	}
@@ -52,27 +55,38 @@ func (s *Service) Logout(ctx context.Context, f httpd.Form, v Visitor) (*Farewel
 	}
 	switch {
 	case raw == "":
-		return s.unhinted(ctx, bye, browser, f)
+		return s.unhinted(ctx, bye, who, f)
 	case hint == nil, f.Get("client_id") != "" && f.Get("client_id") != hint.ClientID:
-		return s.confirm(ctx, bye, browser)
+		return s.confirm(ctx, bye, who)
 	}
 	bye.Client = s.Clients.Named(hint.ClientID)
-	if bye.Client == nil || (browser != nil && browser.AccountID.String() != hint.Subject) {
-		return s.confirm(ctx, bye, browser)
+	if bye.Client == nil || (who.browser != nil && who.browser.AccountID.String() != hint.Subject) {
+		return s.confirm(ctx, bye, who)
 	}
 	to := returnTo(bye.Client, f)
 	if to == "" && f.Get("post_logout_redirect_uri") != "" {
-		return s.confirm(ctx, bye, browser)
+		return s.confirm(ctx, bye, who)
 	}
 	bye.Return, bye.Done = to, true
-	return bye, s.signOut(ctx, browser, hint)
+	return bye, s.signOut(ctx, who.browser, hint)
+}
+
+// leaver is the browser that is to be signed out.
+type leaver struct {
+	browser  *domain.BrowserView // nil: none
+	signedIn bool                // else it is not told whose it was
+}
+
+func (s *Service) leaving(ctx context.Context, v Visitor) (who leaver, err error) {
+	who.browser, who.signedIn, err = s.SignIn.Known(ctx, v.SignOn)
+	return who, err
 }
 
 // unhinted is a logout that nobody vouches for.
-func (s *Service) unhinted(ctx context.Context, bye *Farewell, browser *domain.BrowserView, f httpd.Form) (*Farewell, error) {
+func (s *Service) unhinted(ctx context.Context, bye *Farewell, who leaver, f httpd.Form) (*Farewell, error) {
 	bye.Client = s.Clients.Named(f.Get("client_id"))
 	bye.Back = returnTo(bye.Client, f)
-	bye, err := s.confirm(ctx, bye, browser)
+	bye, err := s.confirm(ctx, bye, who)
 	if err != nil || bye.Confirm == nil || bye.Back == "" {
 		return bye, err
 	}
@@ -95,12 +109,15 @@ func returnTo(c *domain.Client, f httpd.Form) string {
 }
 
 // confirm asks, where there is anybody to sign out.
-func (s *Service) confirm(ctx context.Context, bye *Farewell, browser *domain.BrowserView) (*Farewell, error) {
-	if browser == nil {
+func (s *Service) confirm(ctx context.Context, bye *Farewell, who leaver) (*Farewell, error) {
+	if who.browser == nil {
 		bye.Done = true
 		return bye, nil
 	}
-	bye.Confirm = &ConfirmLogout{Account: s.SignIn.Called(ctx, browser.AccountID, browser.IdentityID), Clients: s.told(ctx, browser)}
+	bye.Confirm = &ConfirmLogout{}
+	if b := who.browser; who.signedIn {
+		bye.Confirm.Account, bye.Confirm.Clients = s.SignIn.Called(ctx, b.AccountID, b.IdentityID), s.told(ctx, b)
+	}
 	return bye, nil
 }
 
@@ -128,12 +145,12 @@ func (s *Service) ConfirmedLogout(ctx context.Context, f httpd.Form, v Visitor) 
 	if name := f.Repeated(); name != "" {
 		return nil, oauth.E(oauth.InvalidRequest, "A parameter came twice.")
 	}
-	browser, err := s.SignIn.Browser(ctx, v.SignOn)
+	who, err := s.leaving(ctx, v)
 	if err != nil {
 		return nil, err
 	}
 	client := s.Clients.Named(f.Get("client_id"))
-	return &Farewell{Client: client, Return: returnTo(client, f), Done: true}, s.signOut(ctx, browser, nil)
+	return &Farewell{Client: client, Return: returnTo(client, f), Done: true}, s.signOut(ctx, who.browser, nil)
 }
 
 // withState adds what the client gave us to a URI that may have a query of its own.
@@ -145,7 +162,7 @@ func withState(uri, state string) string {
 }
 
 // signOut ends the browser with every session that hangs on it, and the one the hint names if it is the same person's.
-// Where nobody is signed in here a hint ends nothing: it travels in addresses, and whoever finds one must not be able to
+// Where the browser is nobody's a hint ends nothing: it travels in addresses, and whoever finds one must not be able to
 // sign a person out. The app that is left forgets its tokens, or revokes them.
 func (s *Service) signOut(ctx context.Context, browser *domain.BrowserView, hint *token.Hinted) error {
 	if browser == nil {

@@ -86,7 +86,7 @@ func (s *Service) finder(ctx context.Context) func(credentialID, userHandle []by
 // offerPasskey shows, once, the offer to make a passkey to whoever has just signed in in another way and has none. nil:
 // there is nothing to offer.
 func (s *Service) offerPasskey(ctx context.Context, t *trip) (*Outcome, error) {
-	if !s.offersPasskeys(t) || !t.p.Own || t.p.Offered || slices.Contains(t.browser.AMR, domain.AMRPasskey) {
+	if !s.offersPasskeys(t) || !t.lately() || t.p.Offered || slices.Contains(t.browser.AMR, domain.AMRPasskey) {
 		return nil, nil
 	}
 	has, err := s.DB.Passkeys(ctx, t.browser.AccountID)
@@ -118,6 +118,10 @@ func (s *Service) offerPasskey(ctx context.Context, t *trip) (*Outcome, error) {
 	return &out, nil
 }
 
+// lately tells whether somebody proved themselves in this trip not too long ago for a change to their account: whoever
+// finds the page open later is perhaps somebody else (DESIGN section 4, ATTACKS WA04).
+func (t *trip) lately() bool { return t.p.Own && t.now.Sub(t.p.OwnAt) <= signin.StepUpWindow }
+
 // A person who would rather not is not asked again for this long.
 const offerAgain = 30 * 24 * time.Hour
 
@@ -141,8 +145,10 @@ func (s *Service) AddPasskey(ctx context.Context, id domain.FlowID, v Visitor, r
 		if _, err := s.DB.Tally(ctx, offerKey(t), t.now, offerAgain); err != nil {
 			return nil, oauth.Unavailable(err)
 		}
-	} else if err := s.keepPasskey(ctx, t, question, response); err != nil {
-		return nil, err
+	} else if t.lately() { // if not, the trip goes on without it
+		if err := s.keepPasskey(ctx, t, question, response); err != nil {
+			return nil, err
+		}
 	}
 	return s.proceed(ctx, t)
 }

@@ -11,9 +11,10 @@ import (
 
 // progress is what a trip under way must remember and nobody else may read: it is sealed in the flow's row.
 type progress struct {
-	Own    bool `json:"own,omitempty"`    // somebody proved themselves in this very trip
-	Chosen bool `json:"chosen,omitempty"` // the person said: go on as this account
-	Agreed bool `json:"agreed,omitempty"` // and: the client may
+	Own    bool      `json:"own,omitempty"`    // somebody proved themselves in this very trip
+	OwnAt  time.Time `json:"own_at,omitzero"`  // when they did
+	Chosen bool      `json:"chosen,omitempty"` // the person said: go on as this account
+	Agreed bool      `json:"agreed,omitempty"` // and: the client may
 	// Switched: somebody else signed in meanwhile, in another tab; whoever it is now is to be asked.
 	Switched bool `json:"switched,omitempty"`
 	// As is the account that proved, chose and agreed; zero: whoever arrived last.

@@ -149,7 +149,7 @@ func (s *Service) redeem(ctx context.Context, t *trip, r Return, told upstream.T
 		return t.again(), nil
 	}
 	event.Add(ctx, "provider", r.Provider)
-	who, err := provider.Redeem(ctx, told, r.Answer)
+	who, err := s.ask(ctx, provider, told, r.Answer)
 	if err != nil {
 		event.Add(ctx, "cause", err.Error())
 		t.notice = NoticeFailed
@@ -165,9 +165,19 @@ func (s *Service) redeem(ctx context.Context, t *trip, r Return, told upstream.T
 	})
 }
 
+var errNoRoom = errors.New("no room: too many wait for providers at this moment")
+
+func (s *Service) ask(ctx context.Context, p *upstream.Provider, told upstream.Trip, a upstream.Returned) (*upstream.Redeemed, error) {
+	if !s.asking.enter(providerRoom) {
+		return nil, errNoRoom
+	}
+	defer s.asking.leave()
+	return p.Redeem(ctx, told, a)
+}
+
 // arrive signs the person in and goes on.
 func (s *Service) arrive(ctx context.Context, t *trip, a signin.Arrival) (*Outcome, error) {
-	t.p.Own, t.p.Email, t.p.Errand, t.p.Passkey = true, nil, nil, nil
+	t.p.Own, t.p.OwnAt, t.p.Email, t.p.Errand, t.p.Passkey = true, t.now, nil, nil, nil
 	// What somebody said before they arrived was perhaps somebody else's word.
 	t.p.As, t.p.Chosen, t.p.Agreed, t.p.NewPasskey, t.flow.Scope = domain.AccountID{}, false, false, nil, nil
 	progress, err := s.sealed(t.flow.ID, t.p)
@@ -176,8 +186,12 @@ func (s *Service) arrive(ctx context.Context, t *trip, a signin.Arrival) (*Outco
 	}
 	a.Now, a.Client, a.Flow = t.now, t.client, t.flow
 	a.Flow.State, a.Flow.Progress = domain.FlowSignedIn, progress
-	if t.browser != nil {
-		a.Replaces = t.browser.ID
+	known, _, err := s.SignIn.Known(ctx, t.visitor.SignOn)
+	if err != nil {
+		return nil, err
+	}
+	if known != nil {
+		a.Replaces = known.ID
 	}
 	in, err := s.SignIn.Arrive(ctx, a)
 	var refused *signin.Turned
@@ -188,6 +202,9 @@ func (s *Service) arrive(ctx context.Context, t *trip, a signin.Arrival) (*Outco
 		return nil, err
 	}
 	t.flow, t.out.NewSignOn, t.visitor.SignOn = in.Flow, in.Cookie, in.Cookie
+	if a.Email != "" {
+		t.out.NewKnown = s.introduce(t.visitor.Known, a.Email)
+	}
 	t.browser = &domain.BrowserView{Browser: in.Browser, AccountState: domain.AccountActive}
 	if err := s.standing(ctx, t); err != nil {
 		return nil, err

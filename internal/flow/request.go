@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/event"
 	"github.com/countersign/countersign/internal/httpd"
 	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/internal/offer"
@@ -38,6 +39,7 @@ func (s *Service) addressee(ctx context.Context, f httpd.Form) (*domain.Client, 
 	if client == nil {
 		return nil, r, oauth.E(oauth.InvalidRequest, "This app is not known here: there is no client with this client_id.")
 	}
+	event.Add(ctx, "client", client.ID)
 	state, err := s.DB.ClientState(ctx, client.ID)
 	switch {
 	case err != nil:
@@ -46,7 +48,10 @@ func (s *Service) addressee(ctx context.Context, f httpd.Form) (*domain.Client, 
 		return nil, r, oauth.E(oauth.UnauthorizedClient, "This app cannot sign anybody in at the moment: its client is disabled.").Because(fmt.Errorf("client is %v", state))
 	case r.RedirectURI == "":
 		return nil, r, oauth.E(oauth.InvalidRequest, "The app did not say where to return to: redirect_uri is missing.")
+	case len(client.RedirectURIs) == 0:
+		return nil, r, oauth.E(oauth.UnauthorizedClient, "This client has no redirect_uris, so nobody can sign in to it in a browser: it is a service, a device, or an app that signs in natively.")
 	case !oauth.MatchRedirect(client.RedirectURIs, r.RedirectURI, client.Type == domain.ClientNative):
+		event.Add(ctx, "redirect_uri", withoutQuery(r.RedirectURI))
 		return nil, r, oauth.E(oauth.InvalidRequest, "redirect_uri is not one that is registered for this client. It must be the same, letter for letter.")
 	case len(r.State) > maxOpaque || len(f.Get("nonce")) > maxOpaque:
 		r.State = ""
@@ -57,6 +62,12 @@ func (s *Service) addressee(ctx context.Context, f httpd.Form) (*domain.Client, 
 		r.ResponseMode = oauth.ResponseFormPost
 	}
 	return client, r, nil
+}
+
+// withoutQuery is as much of an address as belongs into a log.
+func withoutQuery(uri string) string {
+	uri, _, _ = strings.Cut(uri, "?")
+	return uri[:min(len(uri), 200)]
 }
 
 // complete reads everything else. Its errors go back to the client.

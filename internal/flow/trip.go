@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/event"
 	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/internal/store"
 )
@@ -79,14 +80,22 @@ func (t *trip) proven() bool {
 	return true
 }
 
-// mustChoose: the person is to see as whom they go on where the client asked for it, and wherever the answer goes to a
-// scheme that another app on the device may have claimed (RFC 8252 §8.6, ATTACKS AZ12).
+// mustChoose: the person is to see as whom they go on where the client asked for it, and wherever the answer goes to
+// another app on the device as well as to the right one (RFC 8252 §8.6, ATTACKS AZ12).
 func (t *trip) mustChoose() bool {
 	if t.p.Own || t.p.Chosen || t.p.Agreed {
 		return false
 	}
 	r := &t.flow.Request
-	return t.p.Switched || slices.Contains(r.Prompt, oauth.PromptSelect) || (t.flow.Kind == domain.FlowAuthorize && oauth.PrivateUse(r.RedirectURI))
+	return t.p.Switched || slices.Contains(r.Prompt, oauth.PromptSelect) || t.anyApp()
+}
+
+// anyApp tells whether any app on the device could be the one that hears the answer: a scheme of an app's own may have
+// been claimed by another, and of a native client's loopback address any port will do.
+func (t *trip) anyApp() bool {
+	uri := t.flow.Request.RedirectURI
+	return t.flow.Kind == domain.FlowAuthorize &&
+		(oauth.PrivateUse(uri) || t.client.Type == domain.ClientNative && strings.HasPrefix(uri, "http:"))
 }
 
 // mustAgree: a device's trip is always confirmed (RFC 8628 §5.4); otherwise whoever runs the server need not ask for its
@@ -131,6 +140,8 @@ func (s *Service) load(ctx context.Context, id domain.FlowID, v Visitor) (*trip,
 		return nil, foreign(), nil
 	}
 	t := s.trip(*flow, v)
+	event.Add(ctx, "flow", id)
+	event.Add(ctx, "client", flow.Request.ClientID)
 	if t.client == nil {
 		return nil, lost(), nil
 	}

@@ -77,6 +77,10 @@ func TestNext(t *testing.T) {
 		{"as whom, and they said", anHourAgo, func(t *trip) { t.flow.Request.Prompt, t.p.Chosen = []string{"select_account"}, true }, wantsNothing},
 		{"as whom, and they just signed in", justNow, func(t *trip) { t.flow.Request.Prompt = []string{"select_account"} }, wantsNothing},
 		{"to a scheme of anybody's", anHourAgo, func(t *trip) { t.flow.Request.RedirectURI = "com.ex.app:/cb" }, wantsChoice},
+		{"to any port of loopback", anHourAgo, native("http://127.0.0.1:5000/cb"), wantsChoice},
+		{"to any port of loopback, and they just signed in", justNow, native("http://[::1]:5000/cb"), wantsNothing},
+		{"to an address nobody else can claim", anHourAgo, native("https://app.example/cb"), wantsNothing},
+		{"to the one port of a web client on loopback", anHourAgo, func(t *trip) { t.flow.Request.RedirectURI = "http://127.0.0.1:5000/cb" }, wantsNothing},
 		{"to such a scheme, and they just signed in", justNow, func(t *trip) { t.flow.Request.RedirectURI = "com.ex.app:/cb" }, wantsNothing},
 
 		{"a third party", anHourAgo, func(t *trip) { t.client.FirstParty = false }, wantsConsent},
@@ -102,6 +106,10 @@ func TestNext(t *testing.T) {
 			}
 		})
 	}
+}
+
+func native(redirect string) func(t *trip) {
+	return func(t *trip) { t.client.Type, t.flow.Request.RedirectURI = domain.ClientNative, redirect }
 }
 
 func agreedTo(scope, resource string) func(t *trip) {

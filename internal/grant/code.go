@@ -144,7 +144,9 @@ func redeemRefusal(v store.RedeemVerdict) error {
 
 // replayed answers for a code that is not there to be spent. If it was spent, somebody else may have its tokens: what it
 // gave is revoked (RFC 6749 §4.1.2), and that is committed before the answer. Two requests by one key within a few seconds
-// are one request, doubled by the network: refused, and nothing is revoked (ATTACKS TK04).
+// are one request, doubled by the network: refused, and nothing is revoked (ATTACKS TK04). The key is known of a session
+// that is bound to it and of a code that was (dpop_jkt); a confidential client's session is bound to none, and what it
+// proved its key with once is not kept.
 func (s *Service) replayed(ctx context.Context, c *call, hash [32]byte) error {
 	flow, err := s.DB.FlowByCode(ctx, hash)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -159,7 +161,7 @@ func (s *Service) replayed(ctx context.Context, c *call, hash [32]byte) error {
 		return errCode
 	case err != nil:
 		return oauth.Unavailable(err)
-	case view.JKT != "" && view.JKT == c.jkt() && c.now.Sub(flow.RedeemedAt) < networkDuplicate:
+	case sameKey(c.jkt(), view.JKT, flow.Request.DPoPJKT) && c.now.Sub(flow.RedeemedAt) < networkDuplicate:
 		return errCode
 	}
 	event.Add(ctx, "alarm", "code.replay")
@@ -167,6 +169,11 @@ func (s *Service) replayed(ctx context.Context, c *call, hash [32]byte) error {
 		return err
 	}
 	return errCode
+}
+
+// sameKey tells whether a proof was by the key of one of these.
+func sameKey(proved string, keys ...string) bool {
+	return proved != "" && slices.Contains(keys, proved)
 }
 
 // granted is what the tokens of an answer are for.

@@ -29,9 +29,10 @@ const (
 	APIKeyPepper Purpose = "api-key-pepper"
 	Cursor       Purpose = "cursor"
 	Sealing      Purpose = "sealing"
+	KnownBrowser Purpose = "known-browser"
 )
 
-var purposes = []Purpose{RefreshMAC, SessionStart, SignInNonce, DPoPNonce, Fingerprint, APIKeyPepper, Cursor, Sealing}
+var purposes = []Purpose{RefreshMAC, SessionStart, SignInNonce, DPoPNonce, Fingerprint, APIKeyPepper, Cursor, Sealing, KnownBrowser}
 
 // lasting tells whether what was made for the purpose has no end of its own: a sealed provider token and an API
 // key stay in their rows for years, so their key is never too old.

@@ -97,6 +97,34 @@ func TestAMessageMayBePlainTextOnly(t *testing.T) {
 	}
 }
 
+// A cause is for a log: it says what failed and where, and not to whom, whatever the server says.
+func TestACauseHasTheReplyCodeAndNotTheRecipient(t *testing.T) {
+	for _, tt := range []struct{ recipient, reply, want string }{
+		{code.To, "550 5.1.1 <" + code.To + "> is unknown", "550 5.1.1"}, {code.To, "450 <" + code.To + "> later", "450"},
+		{"MAIL", "530 5.7.0 " + code.To, "530 5.7.0"}, {"DATA", "451 4.3.0 not now, " + code.To, "451 4.3.0"},
+	} {
+		server := newServer(t)
+		server.Answer(tt.recipient, tt.reply)
+		err := newSender(t, server, nil).Send(t.Context(), code)
+		if mail.Unsure(err) {
+			t.Errorf("%s: it is sure that nothing was sent", tt.reply)
+		}
+		if got := mail.Cause(err); !strings.Contains(got, tt.want) || strings.Contains(got, "someone") || strings.Contains(got, "mail.example") {
+			t.Errorf("%s: %s", tt.reply, got)
+		}
+	}
+	m := code
+	m.To = "some one@mail.example"
+	if got := mail.Cause(newSender(t, newServer(t), nil).Send(t.Context(), m)); got != mail.ErrAddress.Error() {
+		t.Errorf("%s", got)
+	}
+	server := newServer(t)
+	server.Close()
+	if got := mail.Cause(newSender(t, server, nil).Send(t.Context(), code)); !strings.Contains(got, "refused") || strings.Contains(got, code.To) {
+		t.Errorf("a server that is not there: %s", got)
+	}
+}
+
 // Only a final word about the recipient is a refusal; everything else may pass, or is the operator's to mend.
 func TestAnswersOfTheServerAreSorted(t *testing.T) {
 	tests := []struct {

@@ -126,3 +126,33 @@ func refused(err error) bool {
 }
 
 func messageID() string { return rand.Text() }
+
+// Cause says what went wrong, for a log: the class of the failure and the server's reply code. Errors about a message name
+// its recipient, and servers repeat it in their words; neither is for a log.
+func Cause(err error) string {
+	var sent *gomail.SendError
+	switch {
+	case errors.Is(err, ErrAddress):
+		return ErrAddress.Error()
+	case !errors.As(err, &sent):
+		return err.Error() // before there was a message
+	}
+	class := ErrFailed
+	if errors.Is(err, ErrRefused) {
+		class = ErrRefused
+	}
+	text := fmt.Sprintf("%v: %v", class, sent.Reason)
+	if code := sent.ErrorCode(); code > 0 {
+		text = strings.TrimSpace(fmt.Sprintf("%s: %d %s", text, code, sent.EnhancedStatusCode()))
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		text += ": " + context.DeadlineExceeded.Error()
+	}
+	return text
+}
+
+// Unsure tells whether the server may have taken the message although it failed: it had all of it and did not say.
+func Unsure(err error) bool {
+	var sent *gomail.SendError
+	return errors.As(err, &sent) && sent.Reason == gomail.ErrSMTPDataClose && sent.ErrorCode() == 0
+}

@@ -14,11 +14,13 @@ import (
 const (
 	tripCookie   = "cs_flow_"   // and the beginning of a flow's id: binds the trip to the browser that began it
 	signOnCookie = "cs_session" // single sign-on
+	knownCookie  = "cs_known"   // an address was proved in this browser: strangers' tries do not count against it
 	hostPrefix   = "__Host-"
 
 	tripSeconds = 31 * 60 // a little longer than the trip may take, so that it is told apart from one of another browser
 
 	signOnSeconds = 30 * 24 * 60 * 60 // the row decides; this is only how long the browser keeps it
+	knownSeconds  = 365 * 24 * 60 * 60
 )
 
 func (d *Door) secure() bool { return strings.HasPrefix(d.Issuer, "https://") }
@@ -33,7 +35,7 @@ func (d *Door) cookieName(name string) string {
 func (d *Door) visitor(r *http.Request) flow.Visitor {
 	return flow.Visitor{
 		Secret: func(id domain.FlowID) string { return d.cookie(r, tripCookieOf(id)) }, SignOn: d.cookie(r, signOnCookie),
-		IP: httpd.LimitKey(r), AcceptLanguage: r.Header.Get("Accept-Language"), Agent: r.Header.Get("User-Agent"),
+		Known: d.cookie(r, knownCookie), IP: httpd.LimitKey(r), AcceptLanguage: r.Header.Get("Accept-Language"), Agent: r.Header.Get("User-Agent"),
 	}
 }
 
@@ -60,6 +62,9 @@ func (d *Door) setCookies(w http.ResponseWriter, out *flow.Outcome) {
 		d.setCookie(w, signOnCookie, out.NewSignOn, signOnSeconds)
 	case out.SignedOut:
 		d.setCookie(w, signOnCookie, "", -1)
+	}
+	if out.NewKnown != "" {
+		d.setCookie(w, knownCookie, out.NewKnown, knownSeconds)
 	}
 }
 

@@ -100,6 +100,9 @@ func (d *Door) answer(w http.ResponseWriter, r *http.Request, out *flow.Outcome,
 	case r.Method == http.MethodGet && r.URL.Path == pathLogin:
 		d.Look.Render(w, r, http.StatusOK, page)
 	default:
+		if shown.Notice != "" {
+			event.Add(r.Context(), "notice", string(shown.Notice)) // what the person is told of what they did
+		}
 		http.Redirect(w, r, loginAddress(shown, out.Login), http.StatusSeeOther)
 	}
 }

@@ -3,6 +3,7 @@ package pages
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/flow"
@@ -166,6 +167,7 @@ func (d *Door) device(w http.ResponseWriter, r *http.Request) {
 		code = ""
 	}
 	page := DeviceCode{UserCode: code}
+	page.Lang = d.Look.Language(strings.Fields(form.Get("ui_locales")), r.Header.Get("Accept-Language"))
 	if key := noticePrefix + form.Get("notice"); d.Look.Knows(key) {
 		page.Error = key
 	}

@@ -32,7 +32,7 @@ type Arrival struct {
 	Now      time.Time
 	Client   *domain.Client
 	Flow     domain.Flow      // the step to take, from the version that was seen
-	Replaces domain.BrowserID // who was signed in here before
+	Replaces domain.BrowserID // who was signed in here before (Known)
 	AuthTime time.Time        // proven; zero: unproven
 	AMR      []string
 
@@ -179,22 +179,36 @@ func cookieOf(id domain.BrowserID, secret []byte) string {
 // Browser reads who is signed in, by the cookie of single sign-on; nil: nobody. What is planted, old or foreign is nobody
 // (ATTACKS SE02).
 func (s *Service) Browser(ctx context.Context, cookie string) (*domain.BrowserView, error) {
-	id, secret, ok := readCookie(cookie)
-	if !ok {
-		return nil, nil
-	}
-	v, err := s.DB.Browser(ctx, id)
-	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, oauth.Unavailable(err)
-	}
-	hash := sha256.Sum256(secret)
-	if subtle.ConstantTimeCompare(hash[:], v.SecretHash[:]) != 1 || !v.Live(s.DB.Now()) {
-		return nil, nil
+	v, signedIn, err := s.Known(ctx, cookie)
+	if err != nil || !signedIn {
+		return nil, err
 	}
 	return v, nil
+}
+
+// Known reads whose browser this is or was, unless it was signed out; nil: nobody's. Its time may be over, its identity
+// gone, and its cookie the one before, if the answer with the next was lost: signedIn is false then. Such a browser is known
+// for two things only, to sign it out with the sessions that hang on it (RP-Initiated Logout 1.0 §2) and to take its row over
+// when the same person proves anew who they are. It must never count as signed in, nor be told whose it is.
+func (s *Service) Known(ctx context.Context, cookie string) (v *domain.BrowserView, signedIn bool, err error) {
+	id, secret, ok := readCookie(cookie)
+	if !ok {
+		return nil, false, nil
+	}
+	v, err = s.DB.Browser(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, oauth.Unavailable(err)
+	}
+	hash := sha256.Sum256(secret)
+	current := subtle.ConstantTimeCompare(hash[:], v.SecretHash[:]) == 1
+	previous := subtle.ConstantTimeCompare(hash[:], v.PreviousHash[:]) == 1 // no secret hashes to zero
+	if !v.EndedAt.IsZero() || (!current && !previous) {
+		return nil, false, nil
+	}
+	return v, current && v.Live(s.DB.Now()), nil
 }
 
 func readCookie(cookie string) (id domain.BrowserID, secret []byte, ok bool) {

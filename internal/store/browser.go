@@ -10,12 +10,12 @@ import (
 	"github.com/countersign/countersign/internal/domain"
 )
 
-const browserColumns = `b.id, b.secret_hash, b.account_id, b.identity_id, b.auth_time, b.amr, b.created_at, b.seen_at,
+const browserColumns = `b.id, b.secret_hash, b.previous_secret_hash, b.account_id, b.identity_id, b.auth_time, b.amr, b.created_at, b.seen_at,
 	b.expires_at, b.ends_at, b.ended_at`
 
 func browserFields(b *domain.Browser) []any {
-	return []any{fixed{b.ID[:]}, fixed{b.SecretHash[:]}, fixed{b.AccountID[:]}, fixed{b.IdentityID[:]}, when{&b.AuthTime},
-		words{&b.AMR}, when{&b.CreatedAt}, when{&b.SeenAt}, when{&b.ExpiresAt}, when{&b.EndsAt}, when{&b.EndedAt}}
+	return []any{fixed{b.ID[:]}, fixed{b.SecretHash[:]}, fixed{b.PreviousHash[:]}, fixed{b.AccountID[:]}, fixed{b.IdentityID[:]},
+		when{&b.AuthTime}, words{&b.AMR}, when{&b.CreatedAt}, when{&b.SeenAt}, when{&b.ExpiresAt}, when{&b.EndsAt}, when{&b.EndedAt}}
 }
 
 // Browser reads a browser with its liveness. Concurrent calls share a query. ErrNotFound.
@@ -32,10 +32,12 @@ func (db *DB) Browser(ctx context.Context, id domain.BrowserID) (*domain.Browser
 	return &own, nil
 }
 
-const browserView = "SELECT " + browserColumns + `, a.state FROM browsers b JOIN accounts a ON a.id = b.account_id `
+// browserView reads the identity too: a node of the release before knows no browsers, and signs none out when it unlinks.
+const browserView = "SELECT " + browserColumns + `, a.state, i.id IS NULL
+	FROM browsers b JOIN accounts a ON a.id = b.account_id LEFT JOIN identities i ON i.id = b.identity_id `
 
 func scanBrowser(row scanner) (v domain.BrowserView, err error) {
-	err = row.Scan(append(browserFields(&v.Browser), &v.AccountState)...)
+	err = row.Scan(append(browserFields(&v.Browser), &v.AccountState, &v.IdentityGone)...)
 	return v, err
 }
 
@@ -46,11 +48,6 @@ func (db *DB) readBrowsers(ctx context.Context, ids []domain.BrowserID) ([]*doma
 		key: func(v *domain.BrowserView) domain.BrowserID { return v.ID },
 		raw: func(id domain.BrowserID) []byte { return id[:] },
 	})
-}
-
-func readBrowser(ctx context.Context, q queryer, id domain.BrowserID) (v domain.BrowserView, err error) {
-	err = one(ctx, q, browserView+"WHERE b.id = $1", []any{id[:]}, append(browserFields(&v.Browser), &v.AccountState)...)
-	return v, err
 }
 
 // TouchBrowser notes a visit and extends the idleness of a browser that is signed in. A later visit is never taken back.
@@ -74,21 +71,24 @@ type BrowserEnding struct {
 }
 
 // EndBrowser signs a browser out and ends every live session that was started in it, in one transaction. It returns how
-// many sessions it ended; a second call ends none, and so does one for a browser that is not there. A code redeemed
-// meanwhile holds the browser's row: its session is seen, or it is refused.
+// many sessions it ended; a second call ends none, and so does one for a browser that is not there. What was agreed to in
+// the browser and is no session yet is refused, also for a device. A code redeemed meanwhile holds the browser's row: its
+// session is seen, or it is refused.
 func (db *DB) EndBrowser(ctx context.Context, b BrowserEnding) (sessions int, err error) {
 	b.Event.At = b.Now
 	sessions, err = write(ctx, db, alone, func(ctx context.Context, q queryer) (int, error) {
-		err := db.endBrowserRow(ctx, q, b.ID, domain.AccountID{}, b.Event)
-		if err != nil {
-			return 0, err
-		}
 		var acc domain.AccountID
-		err = one(ctx, q, "SELECT account_id FROM browsers WHERE id = $1", []any{b.ID[:]}, fixed{acc[:]})
+		err := one(ctx, q, "SELECT account_id FROM browsers WHERE id = $1", []any{b.ID[:]}, fixed{acc[:]})
 		if errors.Is(err, ErrNotFound) {
 			return 0, nil
 		}
 		if err != nil {
+			return 0, err
+		}
+		if err := refuseFlows(ctx, q, acc, " AND browser_id = $2", b.ID[:]); err != nil {
+			return 0, err
+		}
+		if err := db.endBrowserRow(ctx, q, b.ID, domain.AccountID{}, b.Event); err != nil {
 			return 0, err
 		}
 		return db.endSteps(ctx, q, ending{ // the account is there for its index
@@ -144,18 +144,19 @@ func (db *DB) endBrowsers(ctx context.Context, q queryer, acc domain.AccountID, 
 	return nil
 }
 
-// putBrowser signs the browser in to the account. The row of the same account's browser that is still signed in is
-// taken over, so that the sessions that hang on it stay with it; anybody else's is ended, while its sessions, each a
+// putBrowser signs the browser in to the account. The row of the same account's browser that was not signed out is taken
+// over, also if its time is over, so that the sessions that hang on it stay with it. Its secret until now is kept: should
+// the answer with the new one be lost, the browser is still known by the old (signin.Service.Known). Anybody else's is ended, while its sessions, each a
 // grant of its own to an app, live on.
 func (db *DB) putBrowser(ctx context.Context, q queryer, s *BrowserSignIn, who owner) (domain.Browser, error) {
 	b := s.Browser
 	b.AccountID, b.IdentityID = who.account, who.identity
 	if !s.Replaces.IsZero() {
-		err := one(ctx, q, `UPDATE browsers SET secret_hash = $3, identity_id = $4, auth_time = $5, amr = $6, seen_at = $7,
-			expires_at = $8, ends_at = $9
-			WHERE id = $1 AND account_id = $2 AND ended_at = 0 AND expires_at > $10 AND ends_at > $10 RETURNING created_at`,
+		err := one(ctx, q, `UPDATE browsers SET previous_secret_hash = secret_hash, secret_hash = $3, identity_id = $4,
+			auth_time = $5, amr = $6, seen_at = $7, expires_at = $8, ends_at = $9
+			WHERE id = $1 AND account_id = $2 AND ended_at = 0 RETURNING created_at, previous_secret_hash`,
 			[]any{s.Replaces[:], b.AccountID[:], b.SecretHash[:], b.IdentityID[:], micros(b.AuthTime), joined(b.AMR),
-				micros(b.SeenAt), micros(b.ExpiresAt), micros(b.EndsAt), micros(s.Now)}, when{&b.CreatedAt})
+				micros(b.SeenAt), micros(b.ExpiresAt), micros(b.EndsAt)}, when{&b.CreatedAt}, fixed{b.PreviousHash[:]})
 		if err == nil {
 			b.ID = s.Replaces
 			return b, nil

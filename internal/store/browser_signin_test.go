@@ -217,7 +217,7 @@ func TestABrowserThatSignsInAgainKeepsItsName(t *testing.T) {
 		again.Replaces, again.Browser.CreatedAt = b.ID, b.CreatedAt.Add(time.Hour)
 		got := mustSignInBrowser(t, db, again, BrowserSignedIn)
 		want := again.Browser
-		want.ID, want.AccountID, want.IdentityID, want.CreatedAt = b.ID, s.AccountID, linked, b.CreatedAt
+		want.ID, want.AccountID, want.IdentityID, want.CreatedAt, want.PreviousHash = b.ID, s.AccountID, linked, b.CreatedAt, b.SecretHash
 		if diff := cmp.Diff(want, mustReadBrowser(t, db, b.ID).Browser); diff != "" || got.Flow.BrowserID != b.ID {
 			t.Error(diff)
 		}

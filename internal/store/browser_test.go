@@ -91,7 +91,7 @@ func TestSigningOutEverywhereSignsBrowsersOut(t *testing.T) {
 			t.Errorf("%d ended (%v)", n, err)
 		}
 		mustLive(t, db, map[domain.BrowserID]bool{mine.ID: true, stolen.ID: false, bystander.ID: true})
-		mustRedeem(t, db, code, RedeemSignedOut)
+		mustRedeem(t, db, code, NotGranted)
 		if n, err := db.EndAccountSessions(t.Context(), s.AccountID, domain.SessionID{}, domain.EndedByAdmin, domain.Event{}); err != nil || n != 1 {
 			t.Errorf("%d ended (%v)", n, err)
 		}

@@ -77,13 +77,19 @@ func union(a, b []string) []string {
 	return whole
 }
 
-// WithdrawConsent forgets what the account agreed that the client may have and ends all its sessions there, in one
-// transaction. A code redeemed meanwhile holds the row: its session is seen, or it is refused. The nonces are those of a
+// WithdrawConsent forgets what the account agreed that the client may have, ends all its sessions there and refuses its
+// codes and devices that are no sessions yet, in one transaction. A code redeemed meanwhile holds the row: its session is seen, or it is refused. The nonces are those of a
 // re-authentication: ErrNonceSpent if one was consumed before.
 func (db *DB) WithdrawConsent(ctx context.Context, acc domain.AccountID, clientID string, e domain.Event, nonces ...Nonce) (found bool, err error) {
 	found, err = write(ctx, db, alone, func(ctx context.Context, q queryer) (bool, error) {
+		if err := refuseFlows(ctx, q, acc, " AND client_id = $2", clientID); err != nil {
+			return false, err
+		}
 		n, err := change(ctx, q, "DELETE FROM consents WHERE account_id = $1 AND client_id = $2", acc[:], clientID)
-		if err != nil || n == 0 {
+		if err == nil && n == 0 {
+			err = ErrNotFound // nothing is changed
+		}
+		if err != nil {
 			return false, err
 		}
 		row := db.of(e, "consent.withdraw")
@@ -96,6 +102,9 @@ func (db *DB) WithdrawConsent(ctx context.Context, acc domain.AccountID, clientI
 		})
 		return true, err
 	})
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
 	if err != nil {
 		return false, fmt.Errorf("withdraw consent: %w", err)
 	}

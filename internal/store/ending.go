@@ -56,10 +56,14 @@ func (db *DB) EndAccountSession(ctx context.Context, acc domain.AccountID, id do
 }
 
 // EndAccountSessions ends all live sessions of an account but except (zero: none is spared), one audit row each, and
-// signs its browsers out, but the one of the spared session: a browser left signed in would start new ones unasked. The
-// nonces that prove who is there are consumed with it, or ErrNonceSpent.
+// signs its browsers out, but the one of the spared session: a browser left signed in would start new ones unasked. Nor
+// does any code or device get a session that was agreed to before. The nonces that prove who is there are consumed with it,
+// or ErrNonceSpent.
 func (db *DB) EndAccountSessions(ctx context.Context, acc domain.AccountID, except domain.SessionID, reason domain.EndReason, e domain.Event, nonces ...Nonce) (int, error) {
 	n, err := write(ctx, db, alone, func(ctx context.Context, q queryer) (int, error) {
+		if err := refuseFlows(ctx, q, acc, ""); err != nil {
+			return 0, err
+		}
 		if err := db.endBrowsers(ctx, q, acc, domain.IdentityID{}, except, e); err != nil {
 			return 0, err
 		}
@@ -109,6 +113,16 @@ func (db *DB) endSteps(ctx context.Context, q queryer, what ending) (int, error)
 		}
 	}
 	return len(list), nil
+}
+
+// refuseFlows refuses what an account has signed in for or agreed to and what is no session yet: codes, and devices that
+// wait. and picks some of them, from $2 on; empty: all. It comes before browsers, identities and consents are touched, in the
+// order in which a redemption takes them; of a flow that moves at the very moment, what it hangs on is gone when it is
+// redeemed (standsBehind).
+func refuseFlows(ctx context.Context, q queryer, acc domain.AccountID, and string, args ...any) error {
+	_, err := change(ctx, q, "UPDATE flows SET state = 5, version = version + 1 WHERE account_id = $1 AND state IN (2, 3)"+and,
+		append([]any{acc[:]}, args...)...)
+	return err
 }
 
 // MarkLateRetry counts a late retry of generation Counter (the row's current one), once per generation, and

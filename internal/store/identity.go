@@ -106,7 +106,7 @@ func (db *DB) linkSteps(ctx context.Context, q queryer, l Link, p *domain.Passke
 		return linked{}, err
 	}
 	// 2. Whoever asks must be live, and of the account.
-	if live, err := l.askedByLive(ctx, q); err != nil || !live {
+	if live, err := l.askedByLive(ctx, db, q); err != nil || !live {
 		return linked{verdict: LinkAccountNotLive}, err
 	}
 	// 3. The identity, unless somebody has it.
@@ -133,17 +133,22 @@ func (db *DB) linkSteps(ctx context.Context, q queryer, l Link, p *domain.Passke
 	return linked{Linked, l.Identity.ID}, audit(ctx, q, db.of(e, "identity.link"))
 }
 
-// askedByLive tells whether the session, or the browser, is of the account, and all it hangs on lives.
-func (l *Link) askedByLive(ctx context.Context, q queryer) (bool, error) {
+// askedByLive tells whether the session, or the browser, is of the account, and all it hangs on lives. Its row is held:
+// whoever ends it either is seen here or finds the identity there already, or somebody who was thrown out would come back
+// with it.
+func (l *Link) askedByLive(ctx context.Context, db *DB, q queryer) (bool, error) {
 	if !l.BrowserID.IsZero() {
-		view, err := readBrowser(ctx, q, l.BrowserID)
+		view, err := first(ctx, q, scanBrowser, browserView+"WHERE b.id = $1"+db.locking(" FOR SHARE OF b"), l.BrowserID[:])
 		if errors.Is(err, ErrNotFound) {
 			return false, nil
 		}
 		return err == nil && view.AccountID == l.Identity.AccountID && view.Live(l.Now), err
 	}
-	view, found, err := readSession(ctx, q, l.SessionID)
-	return found && view.AccountID == l.Identity.AccountID && view.Live(l.Now), err
+	view, err := first(ctx, q, scanView, sessionView+"WHERE s.id = $1"+db.locking(" FOR SHARE OF s"), l.SessionID[:])
+	if errors.Is(err, ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && view.AccountID == l.Identity.AccountID && view.Live(l.Now), err
 }
 
 // linkedAlready tells whose the identity is.
@@ -188,8 +193,8 @@ type Unlink struct {
 }
 
 // UnlinkIdentity removes an identity of the account unless it is the last, with its passkey and its address, ends the
-// sessions that were started with it and signs the browsers out that were signed in by it, in one transaction with the
-// nonces; concurrent calls never remove both of two. If a nonce was spent nothing changes; on the other refusals the
+// sessions that were started with it, signs the browsers out that were signed in by it and refuses the codes and devices
+// they agreed to, in one transaction with the nonces; concurrent calls never remove both of two. If a nonce was spent nothing changes; on the other refusals the
 // nonces stay consumed.
 func (db *DB) UnlinkIdentity(ctx context.Context, u Unlink) (UnlinkVerdict, error) {
 	verdict, err := write(ctx, db, alone, func(ctx context.Context, q queryer) (UnlinkVerdict, error) {
@@ -226,7 +231,10 @@ func (db *DB) unlinkSteps(ctx context.Context, q queryer, u Unlink) (UnlinkVerdi
 	if err != nil {
 		return 0, err
 	}
-	// 3. The identity, with what is left to do at its provider.
+	// 3. The identity, with what is left to do at its provider, and what it agreed to that is no session yet.
+	if err := refuseFlows(ctx, q, u.AccountID, " AND identity_id = $2", u.IdentityID[:]); err != nil {
+		return 0, err
+	}
 	gone, err := removeIdentity(ctx, q, u, heir)
 	if err != nil || !gone {
 		return UnlinkNotFound, err

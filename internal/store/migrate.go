@@ -55,8 +55,18 @@ func (db *DB) engine() string {
 	return "sqlite"
 }
 
-// migrationTime bounds a migration, the wait for another node's included.
-const migrationTime = 10 * time.Minute
+const (
+	// migrationTime bounds a migration, the wait for others included.
+	migrationTime = 10 * time.Minute
+	// lockWait is how long a step waits for a table on PostgreSQL. A long reader, a backup say, keeps it waiting, and behind it
+	// wait all the refreshes of nodes that run: so it gives way, and lockPause gives them time to catch up before it tries again.
+	lockWait  = 2 * time.Second
+	lockPause = 3 * time.Second
+)
+
+// ErrTablesBusy says that a migration could not get at its tables.
+var ErrTablesBusy = errors.New("the tables are in use: end the long-running transactions of the database " +
+	"(a backup, a report; see pg_stat_activity) and run countersign migrate again")
 
 // Migrate brings the schema to this release; several nodes may do so at once. It returns how many steps ran.
 func (db *DB) Migrate(ctx context.Context) (int, error) {
@@ -67,10 +77,44 @@ func (db *DB) Migrate(ctx context.Context) (int, error) {
 	return db.migrate(ctx, ours)
 }
 
-// migrate runs what is missing in one transaction: all of it, or nothing.
-func (db *DB) migrate(ctx context.Context, ours []step) (int, error) {
-	ran, err := writeWithin(ctx, db, migrationTime, alone, func(ctx context.Context, q queryer) (int, error) {
-		if err := db.lock(ctx, q, lockMigrations); err != nil {
+// migrate runs what is missing, each step in a transaction: all of it, or nothing.
+func (db *DB) migrate(ctx context.Context, ours []step) (ran int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, migrationTime)
+	defer cancel()
+	for {
+		n, err := db.migrateOne(ctx, ours)
+		switch {
+		case refusedWith(err, lockNotAvailable):
+			if err := waitOrGiveUp(ctx, lockPause); err != nil {
+				return ran, fmt.Errorf("migrate: %w (%w)", ErrTablesBusy, err)
+			}
+		case err != nil:
+			return ran, fmt.Errorf("migrate: %w", err)
+		case n == 0:
+			return ran, nil
+		}
+		ran += n
+	}
+}
+
+func waitOrGiveUp(ctx context.Context, pause time.Duration) error {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// migrateOne runs the first step that is missing, and tells how many it ran: one or none.
+func (db *DB) migrateOne(ctx context.Context, ours []step) (int, error) {
+	return writeWithin(ctx, db, migrationTime, alone, func(ctx context.Context, q queryer) (int, error) {
+		if err := db.lock(ctx, q, lockMigrations); err != nil { // also where another node takes as long as it may
+			return 0, err
+		}
+		if err := db.boundLocks(ctx, q); err != nil {
 			return 0, err
 		}
 		const table = `CREATE TABLE IF NOT EXISTS migrations (
@@ -79,20 +123,24 @@ func (db *DB) migrate(ctx context.Context, ours []step) (int, error) {
 			return 0, err
 		}
 		missing, err := missingSteps(ctx, q, ours)
-		if err != nil {
+		if err != nil || len(missing) == 0 {
 			return 0, err
 		}
-		for _, s := range missing {
-			if err := db.apply(ctx, q, s); err != nil {
-				return 0, fmt.Errorf("%s: %w", s.name, err)
-			}
+		if err := db.apply(ctx, q, missing[0]); err != nil {
+			return 0, fmt.Errorf("%s: %w", missing[0].name, err)
 		}
-		return len(missing), nil
+		return 1, nil
 	})
-	if err != nil {
-		return 0, fmt.Errorf("migrate: %w", err)
+}
+
+// boundLocks bounds every wait for a table until the transaction ends. On SQLite every transaction waits for its turn, and
+// no reader keeps it from it.
+func (db *DB) boundLocks(ctx context.Context, q queryer) error {
+	if !db.postgres() {
+		return nil
 	}
-	return ran, nil
+	_, err := q.ExecContext(ctx, "SELECT set_config('lock_timeout', $1, TRUE)", fmt.Sprintf("%dms", lockWait.Milliseconds()))
+	return err
 }
 
 func (db *DB) apply(ctx context.Context, q queryer, s step) error {

@@ -1,12 +1,15 @@
 package store
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/countersign/countersign/internal/domain"
 )
@@ -192,5 +195,79 @@ func TestMigrationFilesAreNumberedWithoutGaps(t *testing.T) {
 		if err != nil || len(list) == 0 || len(list[0].checksum) != 64 {
 			t.Errorf("%s: %v (%v)", engine, list, err)
 		}
+	}
+}
+
+// Somebody reads for long while a node of the next release migrates: a backup. The nodes that run go on, behind it only for
+// moments, and the migration comes through when the reader is gone.
+func TestAMigrationThatWaitsForALongReaderHoldsNobodyUp(t *testing.T) {
+	url := engines[1].url(t)
+	db, node := opened(t, Options{URL: url}), opened(t, Options{URL: url})
+	ours := mustSteps(t, db)
+	if _, err := db.migrate(t.Context(), ours[:2]); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := node.pool.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader.ExecContext(t.Context(), "SET LOCAL idle_in_transaction_session_timeout = 0"); err != nil {
+		t.Fatal(err)
+	}
+	const read = "SELECT count(*) FROM sessions JOIN accounts ON accounts.id = account_id"
+	var n int
+	if err := one(t.Context(), reader, read, nil, &n); err != nil {
+		t.Fatal(err)
+	}
+	migrated := make(chan error, 1)
+	go func() {
+		ran, err := db.Migrate(context.Background())
+		if err == nil && ran != len(ours)-2 {
+			err = fmt.Errorf("%d steps ran", ran)
+		}
+		migrated <- err
+	}()
+	for range 2 { // also once it has tried again
+		until(t, func() error { return mustWait(t, node, 1) })
+		ctx, cancel := context.WithTimeout(t.Context(), lockWait+6*time.Second)
+		if err := one(ctx, node.pool, read, nil, &n); err != nil {
+			t.Error("a refresh waits for the reader:", err)
+		}
+		cancel()
+	}
+	if len(migrated) > 0 {
+		t.Error("it did not wait:", <-migrated)
+	}
+	if err := reader.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-migrated; err != nil {
+		t.Error(err)
+	}
+	if err := node.CheckSchema(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAMigrationGivesUpAndSaysWhatToDo(t *testing.T) {
+	url := engines[1].url(t)
+	db, node := opened(t, Options{URL: url}), opened(t, Options{URL: url})
+	ours := mustSteps(t, db)
+	if _, err := db.migrate(t.Context(), ours[:2]); err != nil {
+		t.Fatal(err)
+	}
+	reader, err := node.pool.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reader.Rollback() }()
+	var n int
+	if err := one(t.Context(), reader, "SELECT count(*) FROM sessions", nil, &n); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), lockWait+lockPause/2)
+	defer cancel()
+	if _, err := db.Migrate(ctx); !errors.Is(err, ErrTablesBusy) || !strings.Contains(err.Error(), "countersign migrate") {
+		t.Error(err)
 	}
 }

@@ -33,26 +33,41 @@ func putNotice(ctx context.Context, q queryer, s ended, now time.Time) error {
 	return err
 }
 
-// NoticeDue tells whether there is a notice to be claimed: a look that costs no write.
-func (db *DB) NoticeDue(ctx context.Context, now time.Time) (bool, error) {
-	due, err := exists(ctx, db.reader, "SELECT 1 FROM notices WHERE due_at <= $1 AND expires_at > $1 LIMIT 1", micros(now))
-	if err != nil {
-		return false, fmt.Errorf("look for notices: %w", err)
+// dueNotices are those to be told at $1.
+const dueNotices = " FROM notices WHERE due_at <= $1 AND expires_at > $1"
+
+// DueClient returns the client whose due notice has waited longest, of all but those without; empty: there is none. It is
+// a look that costs no write.
+func (db *DB) DueClient(ctx context.Context, now time.Time, without []string) (string, error) {
+	query, args := "SELECT client_id"+dueNotices, []any{micros(now)}
+	for i, client := range without {
+		query, args = query+fmt.Sprintf(" AND client_id <> $%d", i+2), append(args, client)
 	}
-	return due, nil
+	list, err := all(ctx, db.reader, func(row scanner) (client string, err error) {
+		err = row.Scan(&client)
+		return client, err
+	}, query+" ORDER BY due_at, id LIMIT 1", args...)
+	if err != nil {
+		return "", fmt.Errorf("look for a client with notices: %w", err)
+	}
+	if len(list) == 0 {
+		return "", nil
+	}
+	return list[0], nil
 }
 
-// DueNotices leases up to limit due notices; two nodes never hold one at a time. Attempts counts this one.
-func (db *DB) DueNotices(ctx context.Context, now time.Time, lease time.Duration, limit int) ([]Notice, error) {
-	claim := `UPDATE notices SET due_at = $1, attempts = attempts + 1 WHERE id IN (
-			SELECT id FROM notices WHERE due_at <= $2 AND expires_at > $2 ORDER BY due_at LIMIT $3` + db.locking(" FOR UPDATE SKIP LOCKED") + `)
+// DueNotices leases up to limit due notices of a client; two nodes never hold one at a time. Attempts counts this one:
+// claim only what can be sent.
+func (db *DB) DueNotices(ctx context.Context, now time.Time, lease time.Duration, client string, limit int) ([]Notice, error) {
+	claim := `UPDATE notices SET due_at = $2, attempts = attempts + 1 WHERE id IN (
+			SELECT id` + dueNotices + ` AND client_id = $3 ORDER BY due_at, id LIMIT $4` + db.locking(" FOR UPDATE SKIP LOCKED") + `)
 		RETURNING id, client_id, account_id, session_id, attempts, created_at, expires_at`
 	list, err := write(ctx, db, single, func(ctx context.Context, q queryer) ([]Notice, error) {
 		return all(ctx, q, func(row scanner) (n Notice, err error) {
 			err = row.Scan(&n.ID, &n.ClientID, fixed{n.AccountID[:]}, fixed{n.SessionID[:]}, &n.Attempts, when{&n.CreatedAt},
 				when{&n.ExpiresAt})
 			return n, err
-		}, claim, micros(now.Add(lease)), micros(now), limit)
+		}, claim, micros(now), micros(now.Add(lease)), client, limit)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claim notices: %w", err)

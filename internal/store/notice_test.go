@@ -21,7 +21,7 @@ func noisy(t testing.TB, db *DB) domain.Session {
 
 func mustDue(t testing.TB, db *DB, now time.Time, limit int) []Notice {
 	t.Helper()
-	list, err := db.DueNotices(t.Context(), now, 30*time.Second, limit)
+	list, err := db.DueNotices(t.Context(), now, 30*time.Second, "app", limit)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestTwoWorkersNeverHoldOneNotice(t *testing.T) {
 		var mu sync.Mutex
 		seen := map[int64]int{}
 		atOnce(6, func(int) {
-			list, err := db.DueNotices(context.Background(), db.Now(), time.Minute, 4)
+			list, err := db.DueNotices(context.Background(), db.Now(), time.Minute, "app", 4)
 			if err != nil {
 				t.Error(err)
 			}

@@ -31,7 +31,7 @@ const (
 	// Of these the flow is refused for good, and there is no session.
 	RedeemAccountNotLive
 	RedeemClientNotLive // the client is disabled
-	RedeemSignedOut     // the browser was signed out meanwhile
+	RedeemSignedOut     // the browser was signed out, or the identity unlinked, meanwhile
 	RedeemNoConsent     // what the person agreed to was withdrawn, or is less than the session wants
 )
 
@@ -74,11 +74,11 @@ func (db *DB) redeemSteps(ctx context.Context, q queryer, r Redemption) (RedeemR
 		return RedeemResult{}, err
 	}
 	r.Session.AccountID, r.Session.IdentityID = f.AccountID, f.IdentityID
-	if f.Kind == domain.FlowAuthorize { // a device has nothing to do with the browser its owner agreed in
+	if f.Kind == domain.FlowAuthorize { // a device's session is nobody's tab: it outlives the browser its owner agreed in
 		r.Session.BrowserID = f.BrowserID
 	}
 	// 3. Does all it hangs on still hold?
-	verdict, err := db.judgeRedemption(ctx, q, &r, client)
+	verdict, err := db.judgeRedemption(ctx, q, &r, f, client)
 	if err != nil {
 		return RedeemResult{}, err
 	}
@@ -111,9 +111,9 @@ func spendFlow(ctx context.Context, q queryer, r *Redemption) (f domain.Flow, er
 	return f, err
 }
 
-// judgeRedemption reads what may have changed since the person agreed. The rows of browser and consent are held, so that
-// whoever ends them either is seen here or finds the session.
-func (db *DB) judgeRedemption(ctx context.Context, q queryer, r *Redemption, client domain.ClientState) (RedeemVerdict, error) {
+// judgeRedemption reads what may have changed since the person agreed. The rows of browser, identity and consent are held,
+// so that whoever ends them either is seen here or finds the session.
+func (db *DB) judgeRedemption(ctx context.Context, q queryer, r *Redemption, f domain.Flow, client domain.ClientState) (RedeemVerdict, error) {
 	s := &r.Session
 	if client != domain.ClientLive {
 		return RedeemClientNotLive, nil
@@ -122,15 +122,8 @@ func (db *DB) judgeRedemption(ctx context.Context, q queryer, r *Redemption, cli
 	if err != nil || !live {
 		return RedeemAccountNotLive, err
 	}
-	if !s.BrowserID.IsZero() {
-		var ended time.Time
-		err := one(ctx, q, "SELECT ended_at FROM browsers WHERE id = $1"+db.locking(" FOR SHARE"), []any{s.BrowserID[:]}, when{&ended})
-		if errors.Is(err, ErrNotFound) || (err == nil && !ended.IsZero()) {
-			return RedeemSignedOut, nil
-		}
-		if err != nil {
-			return 0, err
-		}
+	if stands, err := db.standsBehind(ctx, q, f); err != nil || !stands {
+		return RedeemSignedOut, err
 	}
 	if !r.NeedsConsent {
 		return Redeemed, nil
@@ -147,9 +140,24 @@ func (db *DB) judgeRedemption(ctx context.Context, q queryer, r *Redemption, cli
 	return Redeemed, nil
 }
 
+// standsBehind tells whether whoever agreed is still signed in: the browser was not signed out, and the identity it was
+// signed in by is the account's. A device's code needs both as well, though its session will hang on neither browser nor
+// page: whoever signs out of where they agreed a minute ago takes back what nobody has fetched yet.
+func (db *DB) standsBehind(ctx context.Context, q queryer, f domain.Flow) (bool, error) {
+	if !f.BrowserID.IsZero() {
+		signedIn, err := exists(ctx, q, "SELECT 1 FROM browsers WHERE id = $1 AND ended_at = 0"+db.locking(" FOR SHARE"), f.BrowserID[:])
+		if err != nil || !signedIn {
+			return false, err
+		}
+	}
+	return exists(ctx, q, "SELECT 1 FROM identities WHERE id = $1 AND account_id = $2"+db.locking(" FOR KEY SHARE"),
+		f.IdentityID[:], f.AccountID[:])
+}
+
 // sameSession finds the session this browser already has for the very same thing, and takes it on instead of a new one. An
 // app that asks silently every few minutes whether its person is still signed in would otherwise leave a row each time.
 // It is only for sessions nobody has a refresh token of: those are one per sign-in, or one app's token would be another's.
+// A bound one is the same only for the same key, whose device it keeps.
 func (db *DB) sameSession(ctx context.Context, q queryer, r *Redemption) (*domain.Session, error) {
 	s := &r.Session
 	if s.BrowserID.IsZero() || r.ofItsOwn() {
@@ -159,10 +167,11 @@ func (db *DB) sameSession(ctx context.Context, q queryer, r *Redemption) (*domai
 	err := one(ctx, q, `UPDATE sessions SET idle_expires_at = $10 WHERE id = (
 			SELECT id FROM sessions WHERE account_id = $1 AND browser_id = $2 AND client_id = $3 AND identity_id = $4
 			AND tier = $5 AND scope = $6 AND resources = $7 AND claims = $8 AND auth_time = $9 AND amr = $12
+			AND jkt = $13
 			AND state = 1 AND idle_expires_at > $11 AND (absolute_expires_at = 0 OR absolute_expires_at > $11)
 			ORDER BY id LIMIT 1) AND state = 1 RETURNING id`,
 		[]any{s.AccountID[:], s.BrowserID[:], s.ClientID, s.IdentityID[:], s.Tier, joined(s.Scope), joined(s.Resources),
-			joined(s.Claims), micros(s.AuthTime), micros(s.IdleExpiresAt), micros(r.Now), joined(s.AMR)}, fixed{id[:]})
+			joined(s.Claims), micros(s.AuthTime), micros(s.IdleExpiresAt), micros(r.Now), joined(s.AMR), s.JKT}, fixed{id[:]})
 	if errors.Is(err, ErrNotFound) {
 		return nil, nil
 	}

@@ -16,15 +16,18 @@ import (
 // nothing: redeemSteps finds out what it is. A batch waits for nobody.
 //
 //	f        the flow, locked, if its code may be spent
-//	b, c     the browser and the consent it hangs on, held against being ended meanwhile
-//	fit      the flow, if client, account, browser and consent are as they were
+//	b, i, c  the browser and the identity that stand behind it, and the consent, held against being ended meanwhile
+//	fit      the flow, if client, account, browser, identity and consent are as they were
 //	spent, device, started, trail     what redeemSteps writes in the same order
 const redeemStatement = `WITH f AS (
 		SELECT id, kind, account_id, identity_id, browser_id FROM flows
 		WHERE id = $1 AND state = 3 AND expires_at > $2 AND client_id = $3 FOR UPDATE SKIP LOCKED
 	), b AS (
 		SELECT browsers.id FROM browsers JOIN f ON browsers.id = f.browser_id
-		WHERE f.kind = 1 AND browsers.ended_at = 0 FOR SHARE OF browsers SKIP LOCKED
+		WHERE browsers.ended_at = 0 FOR SHARE OF browsers SKIP LOCKED
+	), i AS (
+		SELECT identities.id FROM identities JOIN f ON identities.id = f.identity_id AND identities.account_id = f.account_id
+		FOR KEY SHARE OF identities SKIP LOCKED
 	), c AS (
 		SELECT consents.client_id FROM consents JOIN f ON consents.account_id = f.account_id
 		WHERE $4 AND consents.client_id = $3 AND string_to_array(consents.scope, ' ') @> string_to_array($5, ' ')
@@ -32,7 +35,7 @@ const redeemStatement = `WITH f AS (
 	), fit AS (
 		SELECT f.* FROM f JOIN accounts a ON a.id = f.account_id JOIN clients c ON c.id = $3
 		WHERE a.state = 1 AND ` + clientState + ` = 1
-		AND (f.kind <> 1 OR EXISTS (SELECT 1 FROM b)) AND (NOT $4 OR EXISTS (SELECT 1 FROM c))
+		AND EXISTS (SELECT 1 FROM b) AND EXISTS (SELECT 1 FROM i) AND (NOT $4 OR EXISTS (SELECT 1 FROM c))
 	), spent AS (
 		UPDATE flows SET state = 4, session_id = $7, redeemed_at = $2, version = version + 1
 		FROM fit WHERE flows.id = fit.id AND flows.state = 3
@@ -76,7 +79,7 @@ func (db *DB) redeemTogether(ctx context.Context, r *Redemption) (result RedeemR
 
 // ofItsOwn tells whether the session is a new one whatever this browser has already (see sameSession).
 func (r *Redemption) ofItsOwn() bool {
-	return r.Session.JKT != "" || slices.Contains(r.Session.Scope, oauth.ScopeOfflineAccess)
+	return slices.Contains(r.Session.Scope, oauth.ScopeOfflineAccess)
 }
 
 // redeemed is the row redeemStatement returns.

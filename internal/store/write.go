@@ -73,6 +73,7 @@ const (
 	serializationFailure = "40001"
 	deadlockDetected     = "40P01"
 	foreignKeyViolation  = "23503"
+	lockNotAvailable     = "55P03"
 )
 
 // retried repeats what PostgreSQL broke off to untangle transactions, and what it never got because the pooled connection

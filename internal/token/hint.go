@@ -39,10 +39,13 @@ func (s *Service) Hint(ctx context.Context, raw string) (*Hinted, error) {
 	if err != nil || issuer != s.Issuer {
 		return nil, nil //nolint:nilerr // what is wrong about it is of no use to anybody
 	}
+	// A signed userinfo answer has the typ and the members of an ID token, but never these two: whoever may read who
+	// somebody is may not end their sessions with it. Its typ is not ours to change: clients take JWT or none there.
+	timed := claims.Has("exp") && claims.Has("iat")
 	var okSub, okAud bool
 	h.Subject, okSub, _ = claims.String("sub")
 	h.ClientID, okAud, _ = claims.String("aud")
-	if !okSub || !okAud || h.Subject == "" {
+	if !timed || !okSub || !okAud || h.Subject == "" {
 		return nil, nil
 	}
 	sid, _, _ := claims.String("sid")

@@ -43,6 +43,36 @@ func TestWhatIsNotKnownIsLeftOut(t *testing.T) {
 	}
 }
 
+// SE04: what else we sign says who somebody is as well, to others than the client that signed them in.
+func TestOnlyAnIDTokenIsAHint(t *testing.T) {
+	onBothEngines(t, func(t *testing.T, h *house) {
+		a := h.signIn(t, phone, "")
+		signed := *phone
+		signed.UserInfoAlg = signed.IDAlg()
+		who := a.session.AccountID.String()
+		must := func(raw string, err error) string {
+			if err != nil {
+				t.Fatal(err)
+			}
+			return raw
+		}
+		id := must(h.MintID(h.now(), ID{Client: &signed, AccountID: a.session.AccountID, SessionID: a.session.ID}))
+		if hint, err := h.Hint(t.Context(), id); err != nil || hint == nil || hint.Subject != who || hint.SessionID != a.session.ID {
+			t.Errorf("an ID token: %+v %v", hint, err)
+		}
+		for name, raw := range map[string]string{
+			"userinfo":           must(h.MintUserInfo(&signed, map[string]any{"sub": who, "updated_at": h.now().Unix()})),
+			"userinfo and a sid": must(h.MintUserInfo(&signed, map[string]any{"sub": who, "sid": a.session.ID.String()})),
+			"an access token":    a.access,
+			"a logout token":     must(h.MintLogout(h.now(), Logout{Client: &signed, AccountID: a.session.AccountID, SessionID: a.session.ID})),
+		} {
+			if hint, err := h.Hint(t.Context(), raw); hint != nil || err != nil {
+				t.Errorf("%s: %+v %v", name, hint, err)
+			}
+		}
+	})
+}
+
 // A logout token passes for nothing else, and nothing else for it: RS01, oidc-backchannel-2.4-03
 func TestALogoutTokenIsNoOtherToken(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, h *house) {

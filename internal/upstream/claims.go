@@ -97,8 +97,8 @@ func (p *Provider) describe(s *Subject, claims jose.Claims) {
 
 // provedEmail is the address where the provider is its authority, and empty where it merely saw it verified once:
 // Google for its own mail and for the domains it hosts, by the claim and not by what was asked for (ATTACKS ID16);
-// Microsoft where the tenant owns the domain. Apple's may be relay addresses, which are another one for every team and
-// no keys. Of the others nothing is known.
+// Microsoft for the members of a tenant the operator named. Apple's may be relay addresses, which are another one for
+// every team and no keys. Of the others nothing is known.
 func (p *Provider) provedEmail(s *Subject, claims jose.Claims) string {
 	normal, ok := domain.NormalEmail(s.Email)
 	if !ok || !s.EmailVerified {
@@ -106,7 +106,9 @@ func (p *Provider) provedEmail(s *Subject, claims jose.Claims) string {
 	}
 	switch p.kind {
 	case typeMicrosoft:
-		return normal
+		if p.tenants.vouches(s.Issuer, claims) {
+			return normal
+		}
 	case typeGoogle:
 		hosted, _, err := claims.String("hd")
 		if err == nil && hosted != "" || strings.HasSuffix(normal, "@gmail.com") || strings.HasSuffix(normal, "@googlemail.com") {

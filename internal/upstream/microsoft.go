@@ -18,6 +18,7 @@ const (
 	microsoftToken     = "/oauth2/v2.0/token"
 	microsoftVersion   = "/v2.0"
 	microsoftTemplate  = microsoftBase + "{tenantid}" + microsoftVersion
+	microsoftOldBase   = "https://sts.windows.net/" // of issuers of version 1, which stand in idp still
 
 	personalTenant = "9188040d-6c67-4c5b-b112-36a304b66dad" // of everybody without an organisation
 )
@@ -125,16 +126,39 @@ func (t *token) checkTenant(iss string) error {
 	return nil
 }
 
-// domainVerified reads xms_edov: the domain of the address is the tenant's. Without it any tenant's administrator may
-// write any address (the "nOAuth" takeover).
+// vouches tells whether the address of a token is its tenant's to give: the operator named the tenant, and the person is
+// a member of it. Of a tenant that anybody may own, of personal accounts and of guests xms_edov says no more than that
+// somebody could read a mail there once, and the address may be another person's since.
+func (t *tenants) vouches(iss string, claims jose.Claims) bool {
+	tid, ok := ofIssuer(iss)
+	return ok && tid != personalTenant && slices.Contains(t.listed, tid) && isMember(tid, claims)
+}
+
+// isMember tells a tenant's own people from its guests, by both claims that may say so. acct is 0 for members; idp is
+// who knows the person, and left out where that is the tenant. It is written as the issuer of either version.
+func isMember(tid string, claims jose.Claims) bool {
+	if claims.Has("acct") && digit(claims, "acct") != "0" {
+		return false
+	}
+	idp, there, _ := claims.String("idp")
+	return !there || idp == tenantIssuer(tid) || idp == microsoftOldBase+tid+"/"
+}
+
+// digit reads a claim that is written as a number or as a text, by the version of the token.
+func digit(claims jose.Claims, name string) string {
+	if text, _, err := claims.String(name); err == nil {
+		return text
+	}
+	digits, _, _ := claims.Digits(name)
+	return digits
+}
+
+// domainVerified reads xms_edov: whether the address was verified. That is what is shown of it, and no proof: see
+// vouches. Without it any tenant's administrator may write any address (the "nOAuth" takeover).
 func domainVerified(claims jose.Claims) bool {
 	const name = "xms_edov"
 	if yes, _, err := claims.Bool(name); err == nil {
 		return yes
 	}
-	if text, _, err := claims.String(name); err == nil {
-		return text == "1"
-	}
-	digits, _, err := claims.Digits(name)
-	return err == nil && digits == "1"
+	return digit(claims, name) == "1"
 }

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"encoding/json"
+	"maps"
 	"testing"
 	"time"
 )
@@ -41,9 +42,59 @@ func TestAnAddressIsProvedOnlyByItsAuthority(t *testing.T) {
 	}
 }
 
+// xms_edov of a tenant anybody may own, of a personal account or of a guest says that the address was verified once.
+func TestMicrosoftProvesAnAddressOnlyOfMembersOfATenantTheOperatorNamed(t *testing.T) {
+	common, organizations, consumers := newMicrosoft(t, "common"), newMicrosoft(t, "organizations"), newMicrosoft(t, "consumers")
+	one, listed := newMicrosoft(t, tenantA), newMicrosoft(t, "common", tenantA, tenantB, personalTenant)
+	personal := newMicrosoft(t, personalTenant)
+	for name, tc := range map[string]struct {
+		s       *scene
+		tenant  string
+		changes map[string]any
+		proved  bool
+	}{
+		"the one tenant":                           {one, tenantA, nil, true},
+		"a tenant of the list":                     {listed, tenantB, nil, true},
+		"any tenant":                               {common, tenantA, nil, false},
+		"any organisation":                         {organizations, tenantA, nil, false},
+		"a personal account":                       {common, personalTenant, nil, false},
+		"a personal account, of consumers":         {consumers, personalTenant, nil, false},
+		"a personal account, listed":               {listed, personalTenant, nil, false},
+		"a personal account, their tenant named":   {personal, personalTenant, nil, false},
+		"a member":                                 {one, tenantA, map[string]any{"acct": 0}, true},
+		"a member, as text":                        {one, tenantA, map[string]any{"acct": "0"}, true},
+		"a guest":                                  {one, tenantA, map[string]any{"acct": 1}, false},
+		"a guest, as text":                         {listed, tenantA, map[string]any{"acct": "1"}, false},
+		"acct of another kind":                     {one, tenantA, map[string]any{"acct": false}, false},
+		"acct of nothing":                          {one, tenantA, map[string]any{"acct": json.RawMessage("null")}, false},
+		"acct empty":                               {one, tenantA, map[string]any{"acct": ""}, false},
+		"known to the tenant":                      {one, tenantA, map[string]any{"idp": tenantIssuer(tenantA)}, true},
+		"known to the tenant, version 1":           {one, tenantA, map[string]any{"idp": "https://sts.windows.net/" + tenantA + "/"}, true},
+		"known to another tenant":                  {listed, tenantA, map[string]any{"idp": tenantIssuer(tenantB)}, false},
+		"known to another tenant, version 1":       {listed, tenantA, map[string]any{"idp": "https://sts.windows.net/" + tenantB + "/"}, false},
+		"a guest with a personal account":          {one, tenantA, map[string]any{"idp": "live.com"}, false},
+		"a guest of the personal tenant":           {one, tenantA, map[string]any{"idp": tenantIssuer(personalTenant)}, false},
+		"a guest with Google's":                    {one, tenantA, map[string]any{"idp": "google.com"}, false},
+		"a guest with a code by mail":              {one, tenantA, map[string]any{"idp": "mail"}, false},
+		"idp empty":                                {one, tenantA, map[string]any{"idp": ""}, false},
+		"idp of another kind":                      {one, tenantA, map[string]any{"idp": []string{tenantIssuer(tenantA)}}, false},
+		"idp of nothing":                           {one, tenantA, map[string]any{"idp": json.RawMessage("null")}, false},
+		"a guest whose idp is said to be here":     {one, tenantA, map[string]any{"acct": 1, "idp": tenantIssuer(tenantA)}, false},
+		"a guest by idp that acct calls a member":  {one, tenantA, map[string]any{"acct": 0, "idp": "live.com"}, false},
+		"the issuer of a tenant that has no slash": {one, tenantA, map[string]any{"idp": "https://sts.windows.net/" + tenantA}, false},
+	} {
+		claims := tc.s.microsoftClaims(tc.tenant, map[string]any{"email": "bob@corp.example", "xms_edov": true})
+		maps.Copy(claims, tc.changes)
+		got, err := tc.s.Verify(t.Context(), sign(t, testKeys["rsa"], claims), tc.s.expect())
+		if err != nil || !got.EmailVerified || got.ProvedEmail != map[bool]string{true: "bob@corp.example"}[tc.proved] {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
 // The "nOAuth" takeover: without xms_edov any tenant's administrator may write any address.
 func TestMicrosoftsAddressIsProvedByTheOwnerOfItsDomain(t *testing.T) {
-	s := newMicrosoft(t, "common")
+	s := newMicrosoft(t, tenantA)
 	for edov, proved := range map[string]bool{
 		`1`: true, `"1"`: true, `true`: true, `"true"`: true,
 		`0`: false, `"0"`: false, `false`: false, `"false"`: false, `2`: false, `1.0`: false, `"yes"`: false, `null`: false, `[1]`: false, `{}`: false,

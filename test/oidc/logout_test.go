@@ -57,6 +57,8 @@ func TestWhatDoesNotHoldIsAskedAboutAndLeadsNowhere(t *testing.T) {
 		b := w.Browser()
 		_, got := w.signIn(t, b, "rp", "openid")
 		_, third := w.signIn(t, b, "rp-third", "openid")
+		_, signed := w.signIn(t, b, "rp-signed", "openid")
+		userInfo := w.Do(w.Request("GET", "/userinfo", "", bearer(signed)))
 		stranger := w.Browser().Open(harness.NewTrip("rp", redirects["rp"], "openid").Path())
 		other := harness.NewTrip("rp", redirects["rp"], "openid")
 		stranger.Open(other.Path()).SignInWith(w.Google, "google", "eve")
@@ -71,6 +73,7 @@ func TestWhatDoesNotHoldIsAskedAboutAndLeadsNowhere(t *testing.T) {
 			"garbage":                   {"id_token_hint", "gar.ba.ge", "post_logout_redirect_uri", bye, "client_id", "rp"},
 			"a damaged hint":            {"id_token_hint", mine[:len(mine)-8] + "AAAAAAAA", "post_logout_redirect_uri", bye, "client_id", "rp"},
 			"an access token":           {"id_token_hint", got.String("access_token"), "post_logout_redirect_uri", bye, "client_id", "rp"},
+			"userinfo, signed":          {"id_token_hint", string(userInfo.Body)},
 			"an unregistered address":   {"id_token_hint", mine, "post_logout_redirect_uri", "https://evil.example/"},
 			"almost the address":        {"id_token_hint", mine, "post_logout_redirect_uri", bye + "/"},
 			"another person's hint":     {"id_token_hint", eve.String("id_token"), "post_logout_redirect_uri", bye},

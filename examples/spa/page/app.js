@@ -5,10 +5,22 @@ import { ask, random, sha256 } from "./dpop.js";
 const settings = await (await fetch("settings.json")).json();
 const home = location.origin + "/"; // the registered redirect_uri
 const find = (id) => document.getElementById(id);
-const server = await (await fetch(`${settings.issuer}/.well-known/openid-configuration`)).json();
-if (server.issuer !== settings.issuer) throw new Error("this is another issuer's document"); // RFC 8414 §3.3
+const show = (id, visible = true) => { find(id).hidden = !visible; };
+const tell = (text) => { find("problem").textContent = text; show("problem"); };
+const server = await discover();
 
 let tokens;
+
+async function discover() {
+	try {
+		const found = await (await fetch(`${settings.issuer}/.well-known/openid-configuration`)).json();
+		if (found.issuer !== settings.issuer) throw new Error("this is another issuer's document"); // RFC 8414 §3.3
+		return found;
+	} catch (e) {
+		tell(`Countersign does not answer at ${settings.issuer}. Is it running? Then reload the page.`);
+		throw e;
+	}
+}
 
 // leave sends the browser to Countersign. silent: it comes back at once, signed in or not.
 async function leave(silent) {
@@ -62,26 +74,48 @@ async function call(path) {
 
 async function leaveForGood() {
 	const { id_token: hint, refresh_token } = tokens;
+	try {
+		await fetch(server.revocation_endpoint, { method: "POST", body: new URLSearchParams({ client_id: settings.client_id, token: refresh_token }) });
+	} catch {
+		tell("You are still signed in: Countersign does not answer. Please try again.");
+		return;
+	}
 	tokens = undefined;
 	sessionStorage.setItem("left", "1"); // or the page would sign in again at once
-	await fetch(server.revocation_endpoint, { method: "POST", body: new URLSearchParams({ client_id: settings.client_id, token: refresh_token }) });
 	location.assign(`${server.end_session_endpoint}?${new URLSearchParams({ id_token_hint: hint, post_logout_redirect_uri: home })}`);
 }
 
+// signedIn shows the page before it asks anybody: whoever is signed in can sign out, whatever does not answer.
 async function signedIn() {
-	const who = await (await ask(server.userinfo_endpoint, { token: tokens.access_token })).json();
-	find("name").textContent = who.name ?? who.sub;
 	find("token-type").textContent = tokens.token_type;
-	const todos = await call("/todos");
-	for (const text of todos.ok ? (await todos.json()).todos : ["(The list is not to be had.)"]) {
+	show("signed-in");
+	const who = await ask(server.userinfo_endpoint, { token: tokens.access_token }).then((answer) => answer.json()).catch(() => ({}));
+	find("name").textContent = who.name ?? who.sub ?? "somebody (Countersign does not say who)";
+	const todos = await call("/todos").then((answer) => answer.ok && answer.json()).catch(() => undefined);
+	if (!todos) tell("Your list cannot be loaded: the API does not answer as it should. Is it running (go run ./examples/api)? Then reload the page.");
+	for (const text of todos?.todos ?? []) {
 		find("todos").append(Object.assign(document.createElement("li"), { textContent: text }));
 	}
-	find("signed-in").hidden = false;
 }
+
+// over is what to say when a renewal fails. Only invalid_grant means that the person is signed out.
+function over(e) {
+	if (e.code !== "invalid_grant") return tell("The tokens could not be renewed. You are still signed in: please try again.");
+	tokens = undefined;
+	show("signed-in", false);
+	show("sign-in");
+	return tell("Your session is over. Please sign in again.");
+}
+
+// words is what went wrong, and the next step.
+const words = (problem) => ({
+	access_denied: "You turned back before you were signed in. Sign in when you are ready.",
+	stale: "This sign-in took too long, or was begun in another tab. Please sign in again.",
+}[problem] ?? `Signing in did not work (${problem}). Please try again.`);
 
 find("sign-in").addEventListener("click", () => leave(false));
 find("sign-out").addEventListener("click", leaveForGood);
-find("renew").addEventListener("click", renew);
+find("renew").addEventListener("click", () => renew().catch(over));
 
 const answer = new URLSearchParams(location.search);
 if (!answer.has("state") && !sessionStorage.getItem("left")) {
@@ -89,7 +123,7 @@ if (!answer.has("state") && !sessionStorage.getItem("left")) {
 } else {
 	const problem = answer.has("state") ? await back(answer).catch((e) => e.message) : "";
 	sessionStorage.removeItem("left");
-	if (problem) Object.assign(find("problem"), { textContent: `You are not signed in (${problem}).`, hidden: false });
+	if (problem) tell(words(problem));
 	if (tokens) await signedIn();
-	else find("sign-in").hidden = false;
+	else show("sign-in");
 }

@@ -1,12 +1,13 @@
 -- The browser flows. Nothing here touches a table that is in use but to add columns with a constant default, which
 -- neither engine writes row by row; what would want an index there has a table of its own.
-
-ALTER TABLE accounts ADD COLUMN profile TEXT NOT NULL DEFAULT '';
+-- Sessions come first, so that nothing else is held while this waits for the busiest table.
 
 ALTER TABLE sessions ADD COLUMN browser_id BLOB;
 ALTER TABLE sessions ADD COLUMN amr TEXT NOT NULL DEFAULT '';
 ALTER TABLE sessions ADD COLUMN claims TEXT NOT NULL DEFAULT '';
 ALTER TABLE sessions ADD COLUMN notify INTEGER NOT NULL DEFAULT 0;
+
+ALTER TABLE accounts ADD COLUMN profile TEXT NOT NULL DEFAULT '';
 
 -- Addresses whose owner an identity is for certain: proved by a code, or vouched for by the provider that gives them out.
 CREATE TABLE emails (
@@ -21,6 +22,7 @@ CREATE INDEX emails_account ON emails (account_id);
 CREATE TABLE browsers (
     id          BLOB PRIMARY KEY,
     secret_hash BLOB NOT NULL,
+    previous_secret_hash BLOB, -- the cookie before: good for signing out and for signing in anew, for nothing else
     account_id  BLOB NOT NULL REFERENCES accounts (id),
     identity_id BLOB NOT NULL,
     auth_time   INTEGER NOT NULL,
@@ -63,6 +65,7 @@ CREATE TABLE flows (
 CREATE UNIQUE INDEX flows_code ON flows (code_hash) WHERE code_hash IS NOT NULL;
 CREATE UNIQUE INDEX flows_user_code ON flows (user_code) WHERE user_code <> '';
 CREATE INDEX flows_expiry ON flows (expires_at);
+CREATE INDEX flows_account ON flows (account_id) WHERE account_id IS NOT NULL;
 
 CREATE TABLE consents (
     account_id BLOB NOT NULL REFERENCES accounts (id),
