@@ -20,7 +20,7 @@ func offered(w *harness.World, username string) (*harness.Trip, *harness.Web) {
 
 // WA04: whoever finds the page open is perhaps somebody else. Five minutes after the sign-in no passkey is offered and none
 // is kept, and the trip goes on without it.
-func TestWA04APasskeyIsMadeSoonAfterTheSignInOrNotAtAll(t *testing.T) {
+func TestWA04APasskeyIsMadeSoonAfterTheSignInOrNotAtAll(t *testing.T) { // SE12
 	onEngines(t, func(t *testing.T, w *harness.World) {
 		create := func(b *harness.Web) []string {
 			t.Helper()
