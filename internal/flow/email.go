@@ -46,7 +46,7 @@ func (s *Service) SendCode(ctx context.Context, id domain.FlowID, v Visitor, add
 // sendCode sends a code and counts it. The step comes first: of two clicks one sends and one counts.
 func (s *Service) sendCode(ctx context.Context, t *trip, to string) (*Outcome, error) {
 	switch {
-	case !t.byEmail() || s.Mail == nil:
+	case !s.byEmail(t) || s.Mail == nil:
 		t.notice = NoticeEmail
 		return s.login(ctx, t)
 	case t.flow.Attempts >= maxGuesses:

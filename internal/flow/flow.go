@@ -151,6 +151,7 @@ const (
 	NoticeSent        Notice = "notice.code_sent"
 	NoticeCodeOver    Notice = "notice.code_expired"
 	NoticeGuessed     Notice = "notice.code_limit"
+	NoticeMakeOne     Notice = "notice.passkey_wanted"
 	NoticePasskey     Notice = "notice.passkey_unknown"
 	NoticeUserCode    Notice = "notice.user_code_wrong"
 )

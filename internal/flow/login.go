@@ -11,9 +11,16 @@ import (
 
 // login shows the ways to sign in: those of the client that can give what it asked for.
 func (s *Service) login(ctx context.Context, t *trip) (*Outcome, error) {
-	page := &Login{
-		Shown: t.shown(), Providers: s.redirecting(t), Email: t.byEmail(), Hint: t.flow.Request.LoginHint,
-		Passkeys: s.offersPasskeys(t), Again: t.browser != nil,
+	weaker, err := s.weakerWillDo(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	page := &Login{Shown: t.shown(), Hint: t.flow.Request.LoginHint, Passkeys: s.offersPasskeys(t), Again: t.browser != nil}
+	if weaker {
+		page.Providers, page.Email = s.redirecting(t), t.client.Email
+	}
+	if page.Notice == "" && weaker && t.onlyPasskeys() {
+		page.Notice = NoticeMakeOne
 	}
 	if !page.Email && !page.Passkeys && len(page.Providers) == 0 { // a page with nothing but "cancel" helps nobody
 		return s.refuse(ctx, t, oauth.E(oauth.UnmetAuthentication,
@@ -53,13 +60,30 @@ func (t *trip) recently() bool {
 	return r.MaxAge != nil || slices.Contains(r.Prompt, oauth.PromptLogin)
 }
 
-func (t *trip) byEmail() bool { return t.client.Email && !t.onlyPasskeys() }
+// weakerWillDo tells whether ways other than a passkey lead anywhere: where a passkey is wanted, they lead to making one,
+// for whoever has none yet (see offerPasskey).
+func (s *Service) weakerWillDo(ctx context.Context, t *trip) (bool, error) {
+	switch {
+	case !t.onlyPasskeys():
+		return true, nil
+	case !s.offersPasskeys(t):
+		return false, nil
+	case t.browser == nil:
+		return true, nil
+	}
+	has, err := s.DB.Passkeys(ctx, t.browser.AccountID)
+	if err != nil {
+		return false, oauth.Unavailable(err)
+	}
+	return len(has) == 0, nil
+}
+
+func (s *Service) byEmail(t *trip) bool {
+	return t.client.Email && (!t.onlyPasskeys() || s.offersPasskeys(t))
+}
 
 // redirecting lists the providers whose word would do.
 func (s *Service) redirecting(t *trip) []string {
-	if t.onlyPasskeys() {
-		return nil
-	}
 	var names []string
 	for _, p := range t.client.Providers {
 		if s.mayAsk(t, p.Name) {

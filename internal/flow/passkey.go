@@ -97,7 +97,7 @@ func (s *Service) offerPasskey(ctx context.Context, t *trip) (*Outcome, error) {
 	if err != nil {
 		return nil, oauth.Unavailable(err)
 	}
-	if len(has) > 0 || asked > 0 {
+	if len(has) > 0 || (asked > 0 && t.next() != wantsStronger) {
 		return nil, nil
 	}
 	if q := t.p.NewPasskey; q == nil || t.now.Sub(q.MadeAt) > challengeAge || !t.stillAs(q.Account) {
@@ -146,22 +146,27 @@ func (s *Service) AddPasskey(ctx context.Context, id domain.FlowID, v Visitor, r
 			return nil, oauth.Unavailable(err)
 		}
 	} else if t.lately() { // if not, the trip goes on without it
-		if err := s.keepPasskey(ctx, t, question, response); err != nil {
+		made, err := s.keepPasskey(ctx, t, question, response)
+		if err != nil {
 			return nil, err
+		}
+		if made != nil && t.next() == wantsStronger { // to make one is to prove as much as by using it
+			return s.arrive(ctx, t, signin.Arrival{Made: made, AMR: []string{domain.AMRPasskey, domain.AMRVerified}, AuthTime: t.now})
 		}
 	}
 	return s.proceed(ctx, t)
 }
 
-// keepPasskey adds it to the account. One that does not hold is not worth the sign-in: the trip goes on without it.
-func (s *Service) keepPasskey(ctx context.Context, t *trip, question *challenge, response []byte) error {
+// keepPasskey adds it to the account and returns its credential id. One that does not hold is not worth the sign-in: then
+// there is none, and the trip goes on without it.
+func (s *Service) keepPasskey(ctx context.Context, t *trip, question *challenge, response []byte) (id []byte, err error) {
 	made, err := s.Passkeys.FinishRegistration(t.now, question.State, response)
 	if errors.Is(err, passkey.ErrInvalid) {
 		event.Add(ctx, "cause", err.Error())
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return oauth.Unavailable(err)
+		return nil, oauth.Unavailable(err)
 	}
 	who := domain.Identity{
 		ID: domain.NewID[domain.IdentityID](), AccountID: t.browser.AccountID, Provider: "passkey", Issuer: domain.PasskeyIssuer,
@@ -169,15 +174,18 @@ func (s *Service) keepPasskey(ctx context.Context, t *trip, question *challenge,
 	}
 	e := audit(ctx, t.now, t.client.ID)
 	e.Actor = "account " + t.browser.AccountID.String()
-	_, err = s.DB.AddPasskey(ctx, store.PasskeyAddition{
+	verdict, err := s.DB.AddPasskey(ctx, store.PasskeyAddition{
 		Now: t.now, BrowserID: t.browser.ID, Identity: who, Event: e,
 		Passkey: domain.Passkey{
 			IdentityID: who.ID, AccountID: t.browser.AccountID, CredentialID: made.ID, Record: made.Record,
 			SignCount: made.SignCount, CreatedAt: t.now, LastUsedAt: t.now,
 		},
 	})
-	if err != nil {
-		return oauth.Unavailable(err)
+	switch {
+	case err != nil:
+		return nil, oauth.Unavailable(err)
+	case verdict != store.Linked:
+		return nil, nil
 	}
-	return nil
+	return made.ID, nil
 }

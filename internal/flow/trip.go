@@ -201,7 +201,10 @@ func (s *Service) proceed(ctx context.Context, t *trip) (*Outcome, error) {
 		out.Continue = &Continue{Shown: t.shown(), Account: s.called(ctx, t)}
 		return &out, nil
 	case wantsStronger:
-		if t.p.Own { // they did what they could (ATTACKS AZ25)
+		if t.p.Own { // they did what they could (ATTACKS AZ25), unless they make a passkey now
+			if offer, err := s.offerPasskey(ctx, t); offer != nil || err != nil {
+				return offer, err
+			}
 			return s.refuse(ctx, t, oauth.E(oauth.UnmetAuthentication, "The person could not sign in with any of the acr values that were asked for."))
 		}
 	}

@@ -27,7 +27,7 @@ const (
 	seenEvery       = time.Hour // a visit sooner after the last is not written down
 )
 
-// Arrival is evidence that came on our pages: exactly one of Subject, Email and Passkey is set.
+// Arrival is evidence that came on our pages: exactly one of Subject, Email, Passkey and Made is set.
 type Arrival struct {
 	Now      time.Time
 	Client   *domain.Client
@@ -43,6 +43,7 @@ type Arrival struct {
 
 	Email   string // proved by a code; normalised
 	Passkey *passkey.Assertion
+	Made    []byte // credential id of a passkey that this account has just made, person verified
 }
 
 // Arrived is a browser that was signed in.
@@ -139,6 +140,8 @@ func (s *Service) identify(w *store.BrowserSignIn, a Arrival) error {
 		w.Passkey = &store.PasskeyUse{
 			CredentialID: a.Passkey.CredentialID, SignCount: a.Passkey.SignCount, Record: a.Passkey.Record, LastUsedAt: a.Now,
 		}
+	case a.Made != nil:
+		i.Provider, i.Issuer, i.Subject = "passkey", domain.PasskeyIssuer, base64.RawURLEncoding.EncodeToString(a.Made)
 	default:
 		i.Provider, i.Issuer, i.Subject = "email", domain.EmailIssuer, a.Email
 		i.Email, i.EmailVerified, i.ProvedEmail = a.Email, true, a.Email

@@ -5,6 +5,7 @@ import (
 
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/store"
+	"github.com/countersign/countersign/standin"
 	"github.com/countersign/countersign/test/harness"
 )
 
@@ -38,6 +39,32 @@ func TestSE17ASignInIsWorthWhatProvedIt(t *testing.T) {
 		}
 		silent = web("acr_values", domain.ACRPhish, "prompt", "none")
 		if q := silent.Response(b.Open(silent.Path())); q.Get("error") != "login_required" {
+			t.Errorf("%v", q)
+		}
+	})
+}
+
+// Who has no passkey makes one on the way to what asks for it, and it counts at once; who has one uses it.
+func TestWhoHasNoPasskeyMakesOneOnTheWay(t *testing.T) {
+	onEngines(t, func(t *testing.T, w *harness.World) {
+		keys, b := standin.NewAuthenticator(), w.Browser()
+		trip := web("acr_values", domain.ACRPhish)
+		b.Open(trip.Path()).Want("provider-corp").SignInWith(w.Corp, "corp", "alice")
+		made, err := keys.Create(b.Want("passkey-skip").PasskeyOptions(), w.Issuer)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := tokens(t, w, trip, through(b.Submit("passkey-form", "credential", string(made))))
+		if acr := w.Introspect(got.String("access_token"), harness.ResourceID, harness.ResourceSecret).String("acr"); acr != domain.ACRPhish {
+			t.Errorf("worth %q", acr)
+		}
+		// The browser stays signed in by it.
+		silent := web("acr_values", domain.ACRPhish, "prompt", "none")
+		silent.Code(b.Open(silent.Path()))
+		// In another browser the same account comes back with less although it has one.
+		weak := web("acr_values", domain.ACRPhish)
+		other := w.Browser().Open(weak.Path()).SignInWith(w.Corp, "corp", "alice")
+		if q := weak.Response(other); q.Get("error") != "unmet_authentication_requirements" {
 			t.Errorf("%v", q)
 		}
 	})
