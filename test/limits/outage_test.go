@@ -120,7 +120,10 @@ func (w *world) wantGeneric(t *testing.T, name string, a harness.Answer) {
 		t.Errorf("%s: the body names the host: %s", name, a.Body)
 	}
 	for header, values := range a.Header {
-		if found := inside.FindString(strings.Join(values, " ")); found != "" && header != "Content-Security-Policy" {
+		if header == "Content-Security-Policy" || header == "X-Request-Id" || header == "Dpop-Nonce" {
+			continue // our own words, and letters drawn at random, which spell anything one day
+		}
+		if found := inside.FindString(strings.Join(values, " ")); found != "" {
 			t.Errorf("%s: %s holds %q", name, header, found)
 		}
 	}
