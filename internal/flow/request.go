@@ -2,7 +2,6 @@ package flow
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -134,7 +133,7 @@ func (s *Service) readGrant(_ context.Context, c *domain.Client, r *domain.AuthR
 	r.Scope, r.Resources = granted.Scope, granted.Resources
 	r.Nonce = f.Get("nonce")
 	if jkt := f.Get("dpop_jkt"); jkt != "" {
-		if !validThumbprint(jkt) {
+		if !oauth.ValidThumbprint(jkt) {
 			return oauth.E(oauth.InvalidRequest, "dpop_jkt must be the RFC 7638 SHA-256 thumbprint of the DPoP key: 43 base64url characters.")
 		}
 		r.DPoPJKT = jkt
@@ -261,12 +260,6 @@ func claimNames(wishes map[string]*claimWish, c *domain.Client) []string {
 	}
 	slices.Sort(names)
 	return names[:min(len(names), 32)]
-}
-
-// validThumbprint tells whether s can be an RFC 7638 SHA-256 thumbprint.
-func validThumbprint(s string) bool {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	return err == nil && len(raw) == 32 && len(s) == 43
 }
 
 func readLocales(f httpd.Form) []string {

@@ -11,7 +11,12 @@ import (
 const MethodS256 = "S256"
 
 // ValidChallenge tells whether s can be an S256 code challenge: base64url of 32 bytes, without padding.
-func ValidChallenge(s string) bool {
+func ValidChallenge(s string) bool { return sha256Text(s) }
+
+// ValidThumbprint tells whether s can be an RFC 7638 SHA-256 thumbprint, as dpop_jkt carries one.
+func ValidThumbprint(s string) bool { return sha256Text(s) }
+
+func sha256Text(s string) bool {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	return err == nil && len(raw) == sha256.Size && len(s) == base64.RawURLEncoding.EncodedLen(sha256.Size)
 }

@@ -59,7 +59,7 @@ func (s *Service) Challenge(now time.Time, clientID, jkt string, p Purpose) (str
 	if kind < 0 {
 		return "", oauth.E(oauth.InvalidRequest, "purpose must be sign_in, link or reauth; leave it out to sign in.")
 	}
-	if jkt != "" && !validThumbprint(jkt) {
+	if jkt != "" && !oauth.ValidThumbprint(jkt) {
 		return "", oauth.E(oauth.InvalidRequest,
 			"dpop_jkt must be the RFC 7638 SHA-256 thumbprint of the DPoP key: 43 base64url characters without padding.")
 	}
@@ -173,10 +173,4 @@ func purposeBits(p Purpose) int {
 		}
 	}
 	return -1
-}
-
-// validThumbprint tells whether jkt can be an RFC 7638 SHA-256 thumbprint.
-func validThumbprint(jkt string) bool {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(jkt)
-	return err == nil && len(raw) == sha256.Size && len(jkt) == base64.RawURLEncoding.EncodedLen(sha256.Size)
 }

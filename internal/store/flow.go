@@ -38,63 +38,49 @@ func (db *DB) StartFlow(ctx context.Context, f domain.Flow) error {
 const insertFlow = `INSERT INTO flows (` + flowColumns + `, client_id, too_soon) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9,
 	$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, FALSE) ON CONFLICT DO NOTHING`
 
+// flowRow is a flow to be inserted, with its request as the row has it.
+type flowRow struct {
+	*domain.Flow
+	request string
+}
+
 // insertFlow shares its commit with others on either engine. false: its user code is taken.
 func (db *DB) insertFlow(ctx context.Context, f *domain.Flow) (bool, error) {
+	request, err := json.Marshal(f.Request)
+	if err != nil {
+		return false, err
+	}
+	row := flowRow{f, string(request)}
 	if db.postgres() {
-		return db.granted.call(ctx, f.ID, f)
+		made, err := db.newFlows.call(ctx, f.ID, row)
+		if err != nil || made != nil {
+			return made != nil, err
+		}
 	}
 	return write(ctx, db, single, func(ctx context.Context, q queryer) (bool, error) {
-		values, err := flowValues(f)
-		if err != nil {
-			return false, err
-		}
-		n, err := change(ctx, q, insertFlow, values...)
+		n, err := change(ctx, q, insertFlow, flowValues(row)...)
 		return n == 1, err
 	})
 }
 
-// insertFlows sends many in one journey, with one commit.
-func (db *DB) insertFlows(ctx context.Context, batch []*domain.Flow) ([]bool, error) {
-	return retried(ctx, func() (made []bool, err error) {
-		err = db.pipelined(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-			made, err = sendFlows(ctx, conn, batch)
-			return err
-		})
-		return made, err
-	})
+// insertFlows sends many in one journey; nil stands for one that is to be tried alone.
+func (db *DB) insertFlows(ctx context.Context, batch []flowRow) ([]*domain.FlowID, error) {
+	return flowJourney.travel(ctx, db, batch)
 }
 
-func sendFlows(ctx context.Context, conn *pgx.Conn, batch []*domain.Flow) (_ []bool, err error) {
-	var b pgx.Batch
-	for _, f := range batch {
-		values, err := flowValues(f)
-		if err != nil {
-			return nil, err
-		}
-		b.Queue(insertFlow, values...)
-	}
-	results := conn.SendBatch(ctx, &b)
-	defer func() { err = errors.Join(err, results.Close()) }()
-	made := make([]bool, len(batch))
-	for i := range made {
-		tag, err := results.Exec()
-		if err != nil {
-			return nil, err
-		}
-		made[i] = tag.RowsAffected() == 1
-	}
-	return made, nil
+var flowJourney = journey[flowRow, domain.FlowID]{
+	statement: insertFlow + " RETURNING id", values: flowValues,
+	scan: func(row pgx.Row) (id domain.FlowID, err error) {
+		err = row.Scan(fixed{id[:]})
+		return id, err
+	},
 }
 
-func flowValues(f *domain.Flow) ([]any, error) {
-	request, err := json.Marshal(f.Request)
-	if err != nil {
-		return nil, err
-	}
-	return []any{f.ID[:], f.Kind, f.State, f.Version, f.Visitor[:], string(request), orEmpty(f.Progress), f.Attempts,
+func flowValues(f flowRow) []any {
+	return []any{f.ID[:], f.Kind, f.State, f.Version, f.Visitor[:], f.request, orEmpty(f.Progress), f.Attempts,
 		micros(f.CreatedAt), micros(f.ExpiresAt), orNull(f.AccountID), orNull(f.IdentityID), orNull(f.BrowserID),
 		micros(f.AuthTime), joined(f.AMR), joined(f.Scope), hashOrNull(f.CodeHash), orNull(f.SessionID),
-		micros(f.RedeemedAt), f.UserCode, f.Interval.Microseconds(), micros(f.PolledAt), f.Request.ClientID}, nil
+		micros(f.RedeemedAt), f.UserCode, f.Interval.Microseconds(), micros(f.PolledAt), f.Request.ClientID}
 }
 
 // Flow reads a flow. ErrNotFound.

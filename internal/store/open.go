@@ -138,7 +138,7 @@ func (db *DB) Close() error {
 		db.rotations.close()
 		db.signIns.close()
 		db.redemptions.close()
-		db.granted.close()
+		db.newFlows.close()
 	}
 	db.sessions.close()
 	db.clients.close()

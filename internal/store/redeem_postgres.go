@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -91,41 +90,16 @@ type redeemed struct {
 	device   domain.DeviceID
 }
 
-// redeemBatch sends the statements of many redemptions in one journey, with one commit; nil stands for one that is to be
-// tried alone. If one is refused, nothing of the batch was done and each is tried alone.
+// redeemBatch sends the statements of many redemptions in one journey; nil stands for one that is to be tried alone.
 func (db *DB) redeemBatch(ctx context.Context, batch []*Redemption) ([]*redeemed, error) {
-	rows, err := retried(ctx, func() (rows []*redeemed, err error) {
-		err = db.pipelined(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-			rows, err = sendRedemptions(ctx, conn, batch)
-			return err
-		})
-		return rows, err
-	})
-	if refused(err) {
-		return make([]*redeemed, len(batch)), nil
-	}
-	return rows, err
+	return redeemJourney.travel(ctx, db, batch)
 }
 
-func sendRedemptions(ctx context.Context, conn *pgx.Conn, batch []*Redemption) (_ []*redeemed, err error) {
-	var b pgx.Batch
-	for _, r := range batch {
-		b.Queue(redeemStatement, redeemValues(r)...)
-	}
-	results := conn.SendBatch(ctx, &b)
-	defer func() { err = errors.Join(err, results.Close()) }()
-	rows := make([]*redeemed, len(batch))
-	for i := range rows {
-		var r redeemed
-		err := results.QueryRow().Scan(&r.kind, fixed{r.account[:]}, fixed{r.identity[:]}, fixed{r.browser[:]}, fixed{r.device[:]})
-		switch {
-		case err == nil:
-			rows[i] = &r
-		case !errors.Is(err, pgx.ErrNoRows):
-			return nil, err
-		}
-	}
-	return rows, nil
+var redeemJourney = journey[*Redemption, redeemed]{statement: redeemStatement, values: redeemValues, scan: scanRedeemed}
+
+func scanRedeemed(row pgx.Row) (r redeemed, err error) {
+	err = row.Scan(&r.kind, fixed{r.account[:]}, fixed{r.identity[:]}, fixed{r.browser[:]}, fixed{r.device[:]})
+	return r, err
 }
 
 func redeemValues(r *Redemption) []any {

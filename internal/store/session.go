@@ -129,8 +129,8 @@ func (db *DB) startConvoys() {
 		return
 	}
 	db.redemptions = newConvoy[domain.FlowID](db.redeemBatch)
-	db.granted = newConvoy[domain.FlowID](db.insertFlows)
-	db.redemptions.exclusive, db.granted.exclusive = true, true
+	db.newFlows = newConvoy[domain.FlowID](db.insertFlows)
+	db.redemptions.exclusive, db.newFlows.exclusive = true, true
 	db.rotations = newConvoy[domain.SessionID](db.rotateTogether)
 	db.signIns = newConvoy[[32]byte](db.signInTogether)
 	db.rotations.exclusive, db.signIns.exclusive = true, true

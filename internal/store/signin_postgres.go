@@ -2,12 +2,8 @@ package store
 
 import (
 	"context"
-	"database/sql/driver"
-	"errors"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/countersign/countersign/internal/domain"
 )
@@ -94,65 +90,17 @@ type signedIn struct {
 	accountLive, fresh bool
 }
 
-// signInTogether sends the statements of many sign-ins in one journey: PostgreSQL runs them one after the other, each
-// seeing what those before it did, and commits once. nil stands for an identity that is to be tried alone. If one of
-// them is refused, nothing of the batch was done, and each is tried alone, so that one's fault is nobody else's.
+// signInTogether sends the statements of many sign-ins in one journey. nil stands for an identity that is to be tried
+// alone.
 func (db *DB) signInTogether(ctx context.Context, batch []*SignIn) ([]*signedIn, error) {
-	rows, err := retried(ctx, func() (rows []*signedIn, err error) {
-		err = db.pipelined(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-			rows, err = sendSignIns(ctx, conn, batch)
-			return err
-		})
-		return rows, err
-	})
-	if refused(err) {
-		return make([]*signedIn, len(batch)), nil
-	}
-	return rows, err
+	return signInJourney.travel(ctx, db, batch)
 }
 
-// refused tells whether PostgreSQL undid the batch and lives to say so. What a backend says as it ends (FATAL) may come
-// after its COMMIT: that outcome is unknown.
-func refused(err error) bool {
-	var by *pgconn.PgError
-	return errors.As(err, &by) && by.SeverityUnlocalized == "ERROR"
-}
+var signInJourney = journey[*SignIn, signedIn]{statement: signInStatement, values: signInValues, scan: scanSignedIn}
 
-func sendSignIns(ctx context.Context, conn *pgx.Conn, batch []*SignIn) (_ []*signedIn, err error) {
-	var b pgx.Batch
-	for _, s := range batch {
-		b.Queue(signInStatement, signInValues(s)...)
-	}
-	results := conn.SendBatch(ctx, &b)
-	defer func() { err = errors.Join(err, results.Close()) }()
-	rows := make([]*signedIn, len(batch))
-	for i := range rows {
-		var r signedIn
-		err := results.QueryRow().Scan(fixed{r.identity[:]}, fixed{r.account[:]}, &r.accountLive, &r.client, &r.fresh,
-			fixed{r.device[:]})
-		switch {
-		case err == nil:
-			rows[i] = &r
-		case !errors.Is(err, pgx.ErrNoRows):
-			return nil, err
-		}
-	}
-	return rows, nil
-}
-
-// pipelined borrows a connection of the pool as its driver knows it. An error before anything was sent is
-// driver.ErrBadConn, as database/sql has it.
-func (db *DB) pipelined(ctx context.Context, use func(context.Context, *pgx.Conn) error) error {
-	conn, err := db.pool.Conn(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }() // back to the pool; what matters was told by the results
-	err = conn.Raw(func(c any) error { return use(ctx, c.(*stdlib.Conn).Conn()) })
-	if pgconn.SafeToRetry(err) {
-		return errors.Join(driver.ErrBadConn, err)
-	}
-	return err
+func scanSignedIn(row pgx.Row) (r signedIn, err error) {
+	err = row.Scan(fixed{r.identity[:]}, fixed{r.account[:]}, &r.accountLive, &r.client, &r.fresh, fixed{r.device[:]})
+	return r, err
 }
 
 func signInValues(s *SignIn) []any {

@@ -53,7 +53,7 @@ type DB struct {
 	signIns   *convoy[[32]byte, *SignIn, *signedIn]
 
 	redemptions *convoy[domain.FlowID, *Redemption, *redeemed]
-	granted     *convoy[domain.FlowID, *domain.Flow, bool]
+	newFlows    *convoy[domain.FlowID, flowRow, *domain.FlowID]
 
 	sessions *convoy[domain.SessionID, domain.SessionID, *domain.SessionView]
 	clients  *convoy[string, string, domain.ClientState]
