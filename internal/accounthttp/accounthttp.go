@@ -4,6 +4,7 @@
 package accounthttp
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/countersign/countersign/internal/bearer"
@@ -16,11 +17,11 @@ import (
 
 // Door serves it. Its fields are set by app.
 type Door struct {
-	Issuer  string
-	DB      *store.DB
-	Bearer  *bearer.Service
-	SignIn  *signin.Service
-	Catalog func() *domain.Catalog
+	Issuer string
+	DB     *store.DB
+	Bearer *bearer.Service
+	SignIn *signin.Service
+	Client func(ctx context.Context, id string) (*domain.Client, error) // nil: there is none
 }
 
 // Either scope reads; only account.manage changes.

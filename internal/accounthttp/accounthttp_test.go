@@ -2,6 +2,7 @@ package accounthttp_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -29,7 +30,8 @@ type world struct {
 
 func open(t *testing.T, h *house.House) world {
 	t.Helper()
-	door := &accounthttp.Door{Issuer: house.Issuer, DB: h.DB, Bearer: h.Bearer, SignIn: h.SignIn, Catalog: h.Catalog}
+	client := func(_ context.Context, id string) (*domain.Client, error) { return h.Client(id), nil }
+	door := &accounthttp.Door{Issuer: house.Issuer, DB: h.DB, Bearer: h.Bearer, SignIn: h.SignIn, Client: client}
 	server := httptest.NewServer(httpd.Handler(httpd.Options{
 		DPoPNonce: func() string { return h.Nonces.Mint(h.DB.Now()) },
 	}, door.Routes()))

@@ -60,12 +60,14 @@ func (d *Door) authenticate(r *http.Request) (caller, error) {
 	if session == nil {
 		return caller{}, oauth.E(oauth.InvalidToken, "This token belongs to a client and to no person. Sign a person in first.")
 	}
-	clients := d.Catalog().Clients
-	i := slices.IndexFunc(clients, func(c domain.Client) bool { return c.ID == session.ClientID })
-	if i < 0 {
+	client, err := d.Client(r.Context(), session.ClientID)
+	if err != nil {
+		return caller{}, err
+	}
+	if client == nil {
 		return caller{}, oauth.E(oauth.InvalidToken, "The client of this token is no longer configured.")
 	}
-	return caller{token: token, session: session, client: &clients[i]}, nil
+	return caller{token: token, session: session, client: client}, nil
 }
 
 // manage is what the rules ask about a caller who wants a change.

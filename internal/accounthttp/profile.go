@@ -49,14 +49,15 @@ func (d *Door) consents(w http.ResponseWriter, r *http.Request, who caller) {
 		fail(w, r, oauth.Unavailable(err))
 		return
 	}
-	names := map[string]string{}
-	for _, c := range d.Catalog().Clients {
-		names[c.ID] = c.Name
-	}
 	out := make([]consentBody, 0, len(list))
 	for _, c := range list {
+		name, err := d.clientName(r.Context(), c.ClientID)
+		if err != nil {
+			fail(w, r, err)
+			return
+		}
 		out = append(out, consentBody{
-			ClientID: c.ClientID, ClientName: names[c.ClientID], Scope: oauth.JoinScope(c.Scope),
+			ClientID: c.ClientID, ClientName: name, Scope: oauth.JoinScope(c.Scope),
 			Resources: append([]string{}, c.Resources...), GrantedAt: c.GrantedAt.UTC(),
 		})
 	}

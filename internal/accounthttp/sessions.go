@@ -1,6 +1,7 @@
 package accounthttp
 
 import (
+	"context"
 	"net/http"
 	"time"
 
@@ -38,21 +39,31 @@ func (d *Door) sessions(w http.ResponseWriter, r *http.Request, who caller) {
 	for _, i := range identities {
 		providers[i.ID] = i.Provider
 	}
-	names := map[string]string{}
-	for _, c := range d.Catalog().Clients {
-		names[c.ID] = c.Name
-	}
 	out := make([]sessionBody, 0, len(list))
 	for i := range list {
 		s := &list[i].Session
+		name, err := d.clientName(r.Context(), s.ClientID)
+		if err != nil {
+			fail(w, r, err)
+			return
+		}
 		out = append(out, sessionBody{
 			ID: s.ID.String(), Current: s.ID == who.session.ID,
-			ClientID: s.ClientID, ClientName: names[s.ClientID], DeviceName: s.DeviceName,
+			ClientID: s.ClientID, ClientName: name, DeviceName: s.DeviceName,
 			Provider: providers[s.IdentityID], Tier: s.Tier.String(),
 			CreatedAt: s.CreatedAt.UTC(), LastRefreshedAt: lastRefresh(s).UTC(),
 		})
 	}
 	httpd.WriteJSON(w, r, http.StatusOK, map[string]any{"sessions": out})
+}
+
+// clientName is what people know a client by; empty for one that is gone.
+func (d *Door) clientName(ctx context.Context, id string) (string, error) {
+	c, err := d.Client(ctx, id)
+	if err != nil || c == nil {
+		return "", err
+	}
+	return c.Name, nil
 }
 
 // lastRefresh is when the session was last extended. The token of a stable session never changes, its idle expiry does.

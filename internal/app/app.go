@@ -15,6 +15,7 @@ import (
 
 	"github.com/countersign/countersign/internal/apikey"
 	"github.com/countersign/countersign/internal/backchannel"
+	"github.com/countersign/countersign/internal/clientauth"
 	"github.com/countersign/countersign/internal/config"
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/httpd"
@@ -49,6 +50,7 @@ type App struct {
 	providers []*upstream.Provider
 	signIn    *signin.Service
 	tokens    *token.Service
+	clients   *clientauth.Service
 	farewells *backchannel.Service
 	apiKeys   *apikey.Service
 	hosted    hosted

@@ -140,8 +140,12 @@ func (a *App) build() error {
 		GaveUp: func(err error) { a.log.Warn("an Apple authorization code was given up", "cause", err) },
 	}
 	a.tokens = &token.Service{Issuer: a.config.Issuer, DB: a.db, Keys: a.ring, Sessions: a.signIn.Sessions}
+	a.clients = &clientauth.Service{
+		Catalog: a.catalog.Load, Failures: clientauth.NewLimiter(limits.AuthFailuresPerMinute), Now: a.db.Now,
+		Issuer: a.config.Issuer, TokenURL: a.config.Issuer + "/token", DB: a.db,
+	}
 	a.farewells = &backchannel.Service{
-		DB: a.db, Tokens: a.tokens, Catalog: a.catalog.Load, Fetch: outbound,
+		DB: a.db, Tokens: a.tokens, Client: a.clients.Named, Fetch: outbound,
 		GaveUp: func(err error) { a.log.Warn("a back-channel logout was given up", "cause", err) },
 		Silent: func(err error) { a.log.Warn("a client takes no back-channel logouts", "cause", err) },
 	}
@@ -166,11 +170,7 @@ func (a *App) doors() doors {
 		Current: a.ring.Current,
 	}
 	proofs, seen := &dpop.Verifier{Nonces: nonces}, dpop.NewReplay(rememberedProofs)
-	clients := &clientauth.Service{
-		Catalog: a.catalog.Load, Failures: clientauth.NewLimiter(a.config.Limits.AuthFailuresPerMinute), Now: a.db.Now,
-		Issuer: issuer, TokenURL: issuer + "/token", DB: a.db,
-	}
-	tokens := a.tokens
+	clients, tokens := a.clients, a.tokens
 	presented := &bearer.Service{Tokens: tokens, DPoP: proofs, Replay: seen}
 	grants := &grant.Service{
 		TokenURL: issuer + "/token", Issuer: issuer, DB: a.db, Catalog: a.catalog.Load, Clients: clients,
@@ -183,7 +183,7 @@ func (a *App) doors() doors {
 			Flow: trips, Locales: a.hosted.look.Tags(),
 		},
 		pages:   &pages.Door{Issuer: issuer, Flow: trips, Look: a.hosted.look, Client: clients.Named, Button: a.button},
-		account: &accounthttp.Door{Issuer: issuer, DB: a.db, Bearer: presented, SignIn: a.signIn, Catalog: a.catalog.Load},
+		account: &accounthttp.Door{Issuer: issuer, DB: a.db, Bearer: presented, SignIn: a.signIn, Client: clients.Named},
 		clients: clients,
 		nonces:  nonces,
 	}

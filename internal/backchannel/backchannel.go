@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"sync"
 	"time"
 
@@ -29,12 +28,12 @@ const (
 
 // Service does it. Its fields are set by app before Run; it must not be copied afterwards.
 type Service struct {
-	DB      *store.DB
-	Tokens  *token.Service
-	Catalog func() *domain.Catalog
-	Fetch   *fetch.Client
-	GaveUp  func(error) // hears why a client was not told, outside of any request; nil: nobody does
-	Silent  func(error) // hears of a client that has not answered for a while: what it is to be told waits; nil: nobody does
+	DB     *store.DB
+	Tokens *token.Service
+	Client func(ctx context.Context, id string) (*domain.Client, error) // nil: there is none
+	Fetch  *fetch.Client
+	GaveUp func(error) // hears why a client was not told, outside of any request; nil: nobody does
+	Silent func(error) // hears of a client that has not answered for a while: what it is to be told waits; nil: nobody does
 
 	lines lines
 }
@@ -104,7 +103,10 @@ func (s *Service) drain(ctx context.Context, h hands) {
 // settle brings one leased notice to its end, or puts it back. If the database does not answer, the lease runs out and the
 // notice comes again.
 func (s *Service) settle(ctx context.Context, n store.Notice) {
-	client := s.client(n.ClientID)
+	client, err := s.Client(ctx, n.ClientID)
+	if err != nil {
+		return
+	}
 	if client == nil || client.BackchannelLogout == "" { // withdrawn, or it no longer wants to hear
 		s.lines.answered(n.ClientID)
 		_ = s.DB.NoticeDone(ctx, n.ID)
@@ -165,14 +167,4 @@ func (s *Service) send(ctx context.Context, client *domain.Client, n store.Notic
 // backoff grows from two seconds to an hour.
 func backoff(attempts int) time.Duration {
 	return min(maxBackoff, time.Second<<min(12, max(1, attempts)))
-}
-
-// client finds a declared client.
-func (s *Service) client(id string) *domain.Client {
-	clients := s.Catalog().Clients
-	i := slices.IndexFunc(clients, func(c domain.Client) bool { return c.ID == id })
-	if i < 0 {
-		return nil
-	}
-	return &clients[i]
 }

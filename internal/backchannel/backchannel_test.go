@@ -1,6 +1,7 @@
 package backchannel
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -30,10 +31,21 @@ func scene(t *testing.T, h *house.House, address string) (s *Service, n store.No
 	}
 	gaveUp = new([]error)
 	return &Service{
-		DB: h.DB, Tokens: h.Tokens, Catalog: func() *domain.Catalog { return &told },
+		DB: h.DB, Tokens: h.Tokens, Client: known(told),
 		Fetch:  fetch.New(fetch.Options{AllowLoopback: true}),
 		GaveUp: func(err error) { *gaveUp = append(*gaveUp, err) },
 	}, list[0], gaveUp
+}
+
+func known(c domain.Catalog) func(context.Context, string) (*domain.Client, error) {
+	return func(_ context.Context, id string) (*domain.Client, error) {
+		for i := range c.Clients {
+			if c.Clients[i].ID == id {
+				return &c.Clients[i], nil
+			}
+		}
+		return nil, nil
+	}
 }
 
 func left(t *testing.T, h *house.House) int64 {
@@ -128,7 +140,7 @@ func TestAClientThatIsGoneOrWantsNoMoreIsForgotten(t *testing.T) {
 		"gone": {}, "no address": {Clients: []domain.Client{{ID: house.Todo}}},
 	} {
 		s, n, gaveUp := scene(t, h, "https://app.example/logout")
-		s.Catalog = func() *domain.Catalog { return &catalog }
+		s.Client = known(catalog)
 		s.settle(t.Context(), n)
 		if left(t, h) != 0 || len(*gaveUp) != 0 {
 			t.Errorf("%s: %d left, %v", name, left(t, h), *gaveUp)

@@ -138,28 +138,16 @@ func (s *Service) checkBinding(ctx context.Context, r Request, p presented, tok 
 		Proofs: r.Proofs, Method: r.Method, URL: r.URL, AccessToken: p.token, TokenUntil: tok.ExpiresAt.Add(leeway), Now: now,
 	})
 	if err != nil {
-		return proofError(err)
+		return dpop.Refusal(err)
 	}
 	if proof.JKT != tok.JKT {
 		return oauth.E(oauth.InvalidToken, "The DPoP proof is by another key than the one this access token is bound to.")
 	}
 	if err := s.Replay.First(proof.JKT, proof.JTI, proof.ExpiresAt, now); err != nil {
-		return proofError(err)
+		return dpop.Refusal(err)
 	}
 	return nil
 }
 
 // leeway is more than any Checker's.
 const leeway = time.Minute
-
-func proofError(err error) error {
-	switch {
-	case errors.Is(err, dpop.ErrUseNonce):
-		return oauth.E(oauth.UseDPoPNonce, "Repeat the request with a new proof that carries the nonce of the DPoP-Nonce header.").Because(err)
-	case errors.Is(err, dpop.ErrUsed):
-		return oauth.E(oauth.InvalidDPoPProof, "This DPoP proof was used before. Make a new one, with its own jti, for every request.")
-	case errors.Is(err, dpop.ErrInvalid):
-		return oauth.E(oauth.InvalidDPoPProof, "This is an "+err.Error()+".").Because(err)
-	}
-	return oauth.Unavailable(err)
-}

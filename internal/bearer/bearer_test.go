@@ -54,7 +54,7 @@ func TestAProofErrorIsAVerdictOrAPassingFault(t *testing.T) {
 		dpop.ErrUsed: oauth.InvalidDPoPProof, dpop.ErrMemoryFull: oauth.TemporarilyUnavailable,
 		dpop.ErrInvalid: oauth.InvalidDPoPProof, dpop.ErrUseNonce: oauth.UseDPoPNonce, errors.New("x"): oauth.TemporarilyUnavailable,
 	} {
-		if got := oauth.AsError(proofError(err)).Code; got != want {
+		if got := oauth.AsError(dpop.Refusal(err)).Code; got != want {
 			t.Errorf("%v: %s, want %s", err, got, want)
 		}
 	}

@@ -2,7 +2,6 @@ package clientauth
 
 import (
 	"context"
-	"crypto"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -38,7 +37,6 @@ var (
 	errAssertionType = errors.New("client_assertion_type is not that of a JWT")
 	errNoAssertion   = errors.New("client_assertion_type without client_assertion")
 	errOtherClient   = errors.New("client_id is not the assertion's iss")
-	errNoKey         = errors.New("no key of the client fits the assertion's kid and alg")
 	errSubject       = errors.New("iss and sub of the assertion are not both the client's id")
 	errAudience      = errors.New("the assertion's aud is not our issuer alone")
 	errExp           = errors.New("the assertion's exp is missing, past or more than an hour ahead")
@@ -67,7 +65,7 @@ func readAssertion(c Credentials) (claim, error) {
 
 // judgeAssertion holds an assertion against the client it claims to be of (RFC 7523 §3, rfc7523bis). An *oauth.Error is
 // a fault of ours, at which nobody failed to authenticate.
-func (s *Service) judgeAssertion(ctx context.Context, n *names, c *domain.Client, claim claim) error {
+func (s *Service) judgeAssertion(ctx context.Context, c *domain.Client, claim claim) error {
 	switch {
 	case c == nil:
 		return errUnknown
@@ -75,7 +73,7 @@ func (s *Service) judgeAssertion(ctx context.Context, n *names, c *domain.Client
 		return errWrongMethod
 	}
 	// 1. Signed by a key of this client.
-	claims, err := verifyWith(ctx, n.keys[c.ID], claim.secret)
+	claims, err := s.Verify(ctx, c, claim.secret, assertionPolicy)
 	if err != nil {
 		return err
 	}
@@ -103,36 +101,6 @@ func (s *Service) judgeAssertion(ctx context.Context, n *names, c *domain.Client
 	return nil
 }
 
-// verifyWith tries the keys that may have signed the assertion: the one it names, or, where it names none, each that is
-// for its algorithm. What the header says of keys elsewhere (jku, x5u, x5c, jwk) is never looked at (RFC 8725 §3.10).
-func verifyWith(ctx context.Context, keys []jose.PublicKey, assertion string) (jose.Claims, error) {
-	for tried := 0; ; tried++ {
-		claims, _, err := jose.Verify(ctx, assertion, assertionPolicy, func(_ context.Context, h jose.Header) (crypto.PublicKey, error) {
-			return nth(keys, tried, h)
-		})
-		switch {
-		case errors.Is(err, errNoKey) && tried > 0:
-			return jose.Claims{}, jose.ErrSignature
-		case !errors.Is(err, jose.ErrSignature):
-			return claims, err
-		}
-	}
-}
-
-// nth is one of the keys that fit a header, counted from zero.
-func nth(keys []jose.PublicKey, n int, h jose.Header) (crypto.PublicKey, error) {
-	for _, k := range keys {
-		if !k.Fits(h.Alg) || (h.Kid != "" && h.Kid != k.Kid) {
-			continue
-		}
-		if n == 0 {
-			return k.Key, nil
-		}
-		n--
-	}
-	return nil, errNoKey
-}
-
 func (s *Service) judgeParties(claims jose.Claims, c *domain.Client) error {
 	iss, _, errIss := claims.String("iss")
 	sub, _, errSub := claims.String("sub")
@@ -143,7 +111,7 @@ func (s *Service) judgeParties(claims jose.Claims, c *domain.Client) error {
 	if aud, ok, err := claims.String("aud"); err == nil && ok && aud == s.Issuer {
 		return nil
 	}
-	if !c.LegacyAssertionAudience {
+	if !c.TakesTokenURL() {
 		return errAudience
 	}
 	list, _, err := claims.Strings("aud")

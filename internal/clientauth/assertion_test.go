@@ -266,10 +266,10 @@ func TestFailedAssertionsAreLimited(t *testing.T) {
 
 func TestAClientIsFoundByItsName(t *testing.T) {
 	s := service(0)
-	if c := s.Named("spa"); c == nil || c.ID != "spa" {
+	if c, err := s.Named(t.Context(), "spa"); err != nil || c == nil || c.ID != "spa" {
 		t.Errorf("%v", c)
 	}
-	if c := s.Named("nobody"); c != nil {
+	if c, err := s.Named(t.Context(), "nobody"); err != nil || c != nil {
 		t.Errorf("%v", c)
 	}
 }

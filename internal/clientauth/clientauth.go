@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"crypto/x509"
 	"errors"
 	"time"
 
@@ -18,13 +19,14 @@ import (
 
 // Credentials is what came.
 type Credentials struct {
-	Authorization []string // every Authorization header
-	ClientID      string   // form
-	ClientSecret  string   // form
-	HasSecret     bool     // client_secret was in the form
-	Assertion     string   // form: client_assertion
-	AssertionType string   // form: client_assertion_type
-	IP            string   // for the failure limit
+	Authorization []string          // every Authorization header
+	ClientID      string            // form
+	ClientSecret  string            // form
+	HasSecret     bool              // client_secret was in the form
+	Assertion     string            // form: client_assertion
+	AssertionType string            // form: client_assertion_type
+	Certificate   *x509.Certificate // of the TLS connection; nil: none came. What a proxy says in a header is never one (CA12)
+	IP            string            // for the failure limit
 }
 
 // asserts tells whether the caller means to authenticate by an assertion (RFC 7521 §4.2).
@@ -41,6 +43,9 @@ type Service struct {
 	TokenURL string // the audience that a client may be registered to send instead
 	DB       *store.DB
 
+	// Registration tells whether there may be clients beside the declared ones.
+	Registration bool
+
 	index index
 }
 
@@ -51,8 +56,10 @@ func (s *Service) Client(ctx context.Context, c Credentials) (*domain.Client, er
 	if err != nil {
 		return nil, err
 	}
-	names := s.index.of(s.Catalog())
-	client := names.clients[claim.id]
+	client, err := s.Named(ctx, claim.id)
+	if err != nil {
+		return nil, err
+	}
 	if client != nil && !client.Confidential() && claim.method == domain.AuthNone {
 		event.Add(ctx, "client", client.ID)
 		return client, nil // nothing to guess: no limit
@@ -61,7 +68,7 @@ func (s *Service) Client(ctx context.Context, c Credentials) (*domain.Client, er
 		return nil, err
 	}
 	if claim.method == domain.AuthPrivateKey {
-		err = s.judgeAssertion(ctx, names, client, claim)
+		err = s.judgeAssertion(ctx, client, claim)
 	} else {
 		err = judge(client, claim)
 	}
@@ -78,12 +85,6 @@ func (s *Service) Client(ctx context.Context, c Credentials) (*domain.Client, er
 	}
 	event.Add(ctx, "client", client.ID)
 	return client, nil
-}
-
-// Named returns the declared client of that id, or nil. Nobody authenticated: it is for requests that come through a
-// person's browser, where no client can (RFC 6749 §3.1).
-func (s *Service) Named(id string) *domain.Client {
-	return s.index.of(s.Catalog()).clients[id]
 }
 
 // errNoResource: nobody tried to authenticate, so there is nothing to guess and nothing to hide.

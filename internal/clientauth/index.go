@@ -15,7 +15,7 @@ type names struct {
 	clients   map[string]*domain.Client
 	resources map[string]*domain.Resource
 	origins   map[string]bool
-	keys      map[string][]jose.PublicKey // of clients that sign assertions
+	keys      map[string][]jose.PublicKey // of clients that have any
 }
 
 func (x *index) of(c *domain.Catalog) *names {
@@ -37,7 +37,7 @@ func (x *index) of(c *domain.Catalog) *names {
 				n.origins[origin] = true
 			}
 		}
-		if client.AuthMethod == domain.AuthPrivateKey {
+		if len(client.JWKS) > 0 {
 			// Keys that cannot be read are none: then no assertion is right. The configuration checked them.
 			n.keys[client.ID], _ = jose.ParseSet(client.JWKS)
 		}

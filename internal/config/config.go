@@ -11,19 +11,22 @@ import (
 
 // Config is everything an operator can say. Load gives one that is complete and valid.
 type Config struct {
-	Issuer           string   `yaml:"issuer"`
-	Listen           string   `yaml:"listen"`
-	Admin            Admin    `yaml:"admin"`
-	TLS              TLS      `yaml:"tls"`
-	TrustedProxies   []string `yaml:"trusted_proxies"`
-	Database         string   `yaml:"database"`
-	DatabaseMaxConns int      `yaml:"database_max_connections"`
-	MasterKeyFile    string   `yaml:"master_key_file"`
-	Log              Log      `yaml:"log"`
-	Limits           Limits   `yaml:"limits"`
-	Mail             Mail     `yaml:"mail"`
-	Pages            Pages    `yaml:"pages"`
-	Revision         int      `yaml:"revision"` // of clients and resources
+	Issuer           string       `yaml:"issuer"`
+	Listen           string       `yaml:"listen"`
+	Admin            Admin        `yaml:"admin"`
+	TLS              TLS          `yaml:"tls"`
+	MTLS             MTLS         `yaml:"mtls"`
+	TrustedProxies   []string     `yaml:"trusted_proxies"`
+	Database         string       `yaml:"database"`
+	DatabaseMaxConns int          `yaml:"database_max_connections"`
+	MasterKeyFile    string       `yaml:"master_key_file"`
+	Log              Log          `yaml:"log"`
+	Limits           Limits       `yaml:"limits"`
+	Mail             Mail         `yaml:"mail"`
+	Pages            Pages        `yaml:"pages"`
+	Registration     Registration `yaml:"registration"`
+	FetchAllow       []string     `yaml:"fetch_allow"` // networks (CIDR) on this machine that documents of clients may come from
+	Revision         int          `yaml:"revision"`    // of clients and resources
 	// RecoveryUntil ends a declared recovery: after a restore, refresh tokens ahead of their rows are taken until then.
 	RecoveryUntil time.Time  `yaml:"recovery_until"`
 	Providers     []Provider `yaml:"providers"`
@@ -52,6 +55,36 @@ type TLS struct {
 
 // On tells whether the public listener speaks TLS itself.
 func (t TLS) On() bool { return t.CertFile != "" && t.KeyFile != "" }
+
+// MTLS is the listener that asks for client certificates (RFC 8705). Its certificate is that of TLS.
+type MTLS struct {
+	Listen string `yaml:"listen"`  // empty: there is none
+	URL    string `yaml:"url"`     // where clients reach it: an https origin beside the issuer's
+	CAFile string `yaml:"ca_file"` // PEM: who may issue the certificates of tls_client_auth
+
+	CA []byte `yaml:"-"`
+}
+
+// Registration says who may register clients over HTTP (RFC 7591).
+type Registration struct {
+	Mode      string `yaml:"mode"`      // off | token | open; empty: off
+	Documents bool   `yaml:"documents"` // a client id may be the https address of its metadata
+	// What such clients may have. Empty scopes: openid, profile, email, offline_access.
+	Scopes    []string            `yaml:"scopes"`
+	Resources []string            `yaml:"resources"`
+	Providers []string            `yaml:"providers"` // names; empty: all that people can be sent to from our pages
+	Email     bool                `yaml:"email"`
+	Passkeys  bool                `yaml:"passkeys"`
+	Issuers   []SoftwareStatement `yaml:"software_statements"`
+}
+
+// SoftwareStatement is somebody whose word about software is taken (RFC 7591 §2.3).
+type SoftwareStatement struct {
+	Issuer   string `yaml:"issuer"`
+	JWKSFile string `yaml:"jwks_file"`
+
+	JWKS []byte `yaml:"-"`
+}
 
 // Log says how events are written.
 type Log struct {
@@ -118,7 +151,18 @@ type Resource struct {
 	Scopes     []string `yaml:"scopes"`
 	SecretFile string   `yaml:"secret_file"`
 
+	Details          []DetailType `yaml:"authorization_details_types"`
+	IntrospectionAlg string       `yaml:"introspection_signed_response_alg"`
+
 	Secret Secret `yaml:"-"`
+}
+
+// DetailType is a type of authorization_details (RFC 9396).
+type DetailType struct {
+	Type     string   `yaml:"type"`
+	Title    string   `yaml:"title"`
+	Fields   []string `yaml:"fields"`
+	Required []string `yaml:"required"`
 }
 
 // Client is an app.
@@ -127,7 +171,7 @@ type Client struct {
 	Name            string           `yaml:"name"`
 	Type            string           `yaml:"type"`
 	DPoP            string           `yaml:"dpop"`
-	AuthMethod      string           `yaml:"auth_method"` // client_secret_basic | client_secret_post | private_key_jwt; confidential only
+	AuthMethod      string           `yaml:"auth_method"` // as in RFC 7591 §2; confidential only
 	SecretFile      string           `yaml:"secret_file"`
 	OldSecretFile   string           `yaml:"previous_secret_file"` // accepted beside secret_file until the line is removed
 	JWKSFile        string           `yaml:"jwks_file"`
@@ -155,6 +199,23 @@ type Client struct {
 	AccessTokenAlg  string           `yaml:"access_token_alg"`
 	IDTokenAlg      string           `yaml:"id_token_alg"`
 	UserInfoAlg     string           `yaml:"userinfo_signed_response_alg"`
+
+	Profile              string   `yaml:"profile"` // fapi2 | fapi2-message-signing
+	RequirePushed        bool     `yaml:"require_pushed_authorization_requests"`
+	RequireSignedRequest bool     `yaml:"require_signed_request_object"`
+	RequestAlg           string   `yaml:"request_object_signing_alg"`
+	RequestURIs          []string `yaml:"request_uris"`
+	ResponseAlg          string   `yaml:"authorization_signed_response_alg"`
+	JWKSURI              string   `yaml:"jwks_uri"`
+	CertificateBound     bool     `yaml:"tls_client_certificate_bound_access_tokens"`
+	TLSSubjectDN         string   `yaml:"tls_client_auth_subject_dn"`
+	TLSDNS               string   `yaml:"tls_client_auth_san_dns"`
+	TLSURI               string   `yaml:"tls_client_auth_san_uri"`
+	TLSIP                string   `yaml:"tls_client_auth_san_ip"`
+	TLSEmail             string   `yaml:"tls_client_auth_san_email"`
+	DetailTypes          []string `yaml:"authorization_details_types"`
+	SubjectType          string   `yaml:"subject_type"` // public | pairwise
+	Sector               string   `yaml:"sector_identifier"`
 
 	Secret    Secret `yaml:"-"`
 	OldSecret Secret `yaml:"-"`

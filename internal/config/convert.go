@@ -20,6 +20,7 @@ func (c *Config) Catalog() domain.Catalog {
 	for _, r := range c.Resources {
 		cat.Resources = append(cat.Resources, domain.Resource{
 			ID: r.ID, Audience: r.Audience, Scopes: r.Scopes, SecretHash: r.Secret.hash(),
+			Details: r.details(), IntrospectionAlg: domain.SigningAlg(r.IntrospectionAlg),
 		})
 	}
 	return cat
@@ -38,9 +39,7 @@ func (c *Client) domain() domain.Client {
 		BearerGrace: c.BearerGrace, AccessTokenAlg: domain.SigningAlg(c.AccessTokenAlg), IDTokenAlg: domain.SigningAlg(c.IDTokenAlg),
 		UserInfoAlg: domain.SigningAlg(c.UserInfoAlg),
 	}
-	if c.signs() {
-		out.JWKS = publicKeys(c.JWKS)
-	}
+	c.assurance(&out)
 	if c.DPoP != "" {
 		out.DPoP = domain.DPoPPolicy(c.DPoP)
 	}
@@ -56,6 +55,30 @@ func (c *Client) domain() domain.Client {
 		})
 	}
 	return out
+}
+
+// assurance is what high assurance asks for.
+func (c *Client) assurance(out *domain.Client) {
+	out.Profile = domain.ClientProfile(c.Profile)
+	out.RequirePushed, out.RequireSignedRequest = c.RequirePushed, c.RequireSignedRequest
+	out.RequestAlg, out.ResponseAlg = domain.SigningAlg(c.RequestAlg), domain.SigningAlg(c.ResponseAlg)
+	out.RequestURIs, out.JWKSURI, out.DetailTypes = c.RequestURIs, c.JWKSURI, c.DetailTypes
+	out.CertificateBound = c.CertificateBound
+	out.Certificate = domain.TLSSubject{DN: c.TLSSubjectDN, DNS: c.TLSDNS, URI: c.TLSURI, IP: c.TLSIP, Email: c.TLSEmail}
+	out.Pairwise, out.Sector = c.SubjectType == subjectPairwise, c.Sector
+	if len(c.JWKS) > 0 {
+		out.JWKS = publicKeys(c.JWKS)
+	}
+}
+
+const subjectPairwise = "pairwise"
+
+func (r *Resource) details() []domain.DetailType {
+	var list []domain.DetailType
+	for _, d := range r.Details {
+		list = append(list, domain.DetailType(d))
+	}
+	return list
 }
 
 // hash is SHA-256, enough for the 128 bits Validate asks of a secret; nil for none.

@@ -75,7 +75,7 @@ const sqliteScheme = "sqlite:"
 
 // resolve makes relative paths relative to the folder of the configuration file.
 func (c *Config) resolve(folder string) {
-	paths := []*string{&c.TLS.CertFile, &c.TLS.KeyFile, &c.MasterKeyFile, &c.Mail.PasswordFile, &c.Pages.Folder}
+	paths := []*string{&c.TLS.CertFile, &c.TLS.KeyFile, &c.MTLS.CAFile, &c.MasterKeyFile, &c.Mail.PasswordFile, &c.Pages.Folder}
 	for i := range c.Providers {
 		paths = append(paths, &c.Providers[i].PrivateKeyFile, &c.Providers[i].ClientSecretFile)
 	}

@@ -35,7 +35,12 @@ const (
 	AuthSecretBasic AuthMethod = "client_secret_basic"
 	AuthSecretPost  AuthMethod = "client_secret_post"
 	AuthPrivateKey  AuthMethod = "private_key_jwt"
+	AuthTLS         AuthMethod = "tls_client_auth"             // RFC 8705 §2.1
+	AuthSelfSigned  AuthMethod = "self_signed_tls_client_auth" // RFC 8705 §2.2
 )
+
+// ByCertificate tells whether the method is the client's certificate in the TLS handshake.
+func (m AuthMethod) ByCertificate() bool { return m == AuthTLS || m == AuthSelfSigned }
 
 // SigningAlg is a JWS algorithm we sign with.
 type SigningAlg string
@@ -44,7 +49,34 @@ type SigningAlg string
 const (
 	ES256 SigningAlg = "ES256"
 	RS256 SigningAlg = "RS256"
+	PS256 SigningAlg = "PS256" // of clients only: we sign with the two above
+	EdDSA SigningAlg = "EdDSA" // of clients only
 )
+
+// RegisteredBy says who let a client in that is not in the operator's file.
+type RegisteredBy string
+
+// The ways.
+const (
+	RegisteredByToken    RegisteredBy = "token"    // with an initial access token of the operator's (RFC 7591 §3)
+	RegisteredByAnybody  RegisteredBy = "anybody"  // registration is open: nobody answers for this client
+	RegisteredByDocument RegisteredBy = "document" // its id is the address of its metadata (OAuth Client ID Metadata Document)
+)
+
+// Unverified tells whether nobody this server knows answers for the client: people are told so, and nothing is sent to
+// its redirect URIs before one of them did something (RFC 9700 §4.11.2).
+func (c *Client) Unverified() bool {
+	return c.Registered == RegisteredByAnybody || c.Registered == RegisteredByDocument
+}
+
+// TLSSubject is whom a certificate must be of: exactly one member is set (RFC 8705 §2.1.2).
+type TLSSubject struct {
+	DN    string `json:"tls_client_auth_subject_dn,omitempty"` // RFC 4514
+	DNS   string `json:"tls_client_auth_san_dns,omitempty"`
+	URI   string `json:"tls_client_auth_san_uri,omitempty"`
+	IP    string `json:"tls_client_auth_san_ip,omitempty"`
+	Email string `json:"tls_client_auth_san_email,omitempty"`
+}
 
 // Client is an app that asks for tokens.
 type Client struct {
@@ -55,7 +87,8 @@ type Client struct {
 	AuthMethod   AuthMethod       `json:"auth_method"`
 	SecretHash   []byte           `json:"secret_hash,omitempty"`          // SHA-256
 	OldSecret    []byte           `json:"previous_secret_hash,omitempty"` // SHA-256 of the one before, good until it is taken away
-	JWKS         json.RawMessage  `json:"jwks,omitempty"`                 // public keys of private_key_jwt (RFC 7517 §5)
+	JWKS         json.RawMessage  `json:"jwks,omitempty"`                 // the client's public keys (RFC 7517 §5)
+	JWKSURI      string           `json:"jwks_uri,omitempty"`             // or where they are
 	Providers    []ClientProvider `json:"providers,omitempty"`
 	Resources    []string         `json:"resources,omitempty"` // ids of resources it may ask for
 	Scopes       []string         `json:"scopes,omitempty"`
@@ -72,6 +105,25 @@ type Client struct {
 	// LegacyAssertionAudience also takes the token endpoint as audience of a client assertion. It is wrong wherever the
 	// client can be changed: such an assertion is good at every server that claims this endpoint.
 	LegacyAssertionAudience bool `json:"legacy_assertion_audience,omitempty"`
+
+	// What high assurance asks for (fapi.go says what a profile makes of it).
+	Profile              ClientProfile `json:"profile,omitempty"`
+	RequirePushed        bool          `json:"require_pushed_authorization_requests,omitempty"`      // RFC 9126 §6
+	RequireSignedRequest bool          `json:"require_signed_request_object,omitempty"`              // RFC 9101 §10.5
+	RequestAlg           SigningAlg    `json:"request_object_signing_alg,omitempty"`                 // empty: any that we take
+	RequestURIs          []string      `json:"request_uris,omitempty"`                               // the only ones fetched (OIDC Core §6.2)
+	ResponseAlg          SigningAlg    `json:"authorization_signed_response_alg,omitempty"`          // JARM; empty: as its ID tokens
+	CertificateBound     bool          `json:"tls_client_certificate_bound_access_tokens,omitempty"` // RFC 8705 §3.4
+	Certificate          TLSSubject    `json:"certificate,omitzero"`                                 // whom AuthTLS expects
+	DetailTypes          []string      `json:"authorization_details_types,omitempty"`                // RFC 9396 §10
+
+	// Pairwise: it sees a `sub` of its own sector, which says nothing to other clients (OIDC Core §8.1).
+	Pairwise bool   `json:"pairwise,omitempty"`
+	Sector   string `json:"sector_identifier,omitempty"` // a host name; empty: that of its redirect URIs
+
+	// Registered is how a client came here that no operator declared; empty: one did.
+	Registered   RegisteredBy `json:"registered,omitempty"`
+	RegisteredAt time.Time    `json:"registered_at,omitzero"`
 
 	PostLogoutURIs    []string `json:"post_logout_redirect_uris,omitempty"`
 	BackchannelLogout string   `json:"backchannel_logout_uri,omitempty"`
@@ -182,10 +234,18 @@ func (c *Client) IDAlg() SigningAlg {
 	switch {
 	case c.IDTokenAlg != "":
 		return c.IDTokenAlg
-	case c.Type == ClientNative:
+	case c.Type == ClientNative, c.FAPI():
 		return ES256
 	}
 	return RS256
+}
+
+// JARMAlg returns the algorithm of signed authorization responses.
+func (c *Client) JARMAlg() SigningAlg {
+	if c.ResponseAlg != "" {
+		return c.ResponseAlg
+	}
+	return c.IDAlg()
 }
 
 // Resource is an app server (an API) that accepts our access tokens.
@@ -194,6 +254,20 @@ type Resource struct {
 	Audience   string   `json:"audience"`
 	Scopes     []string `json:"scopes,omitempty"`
 	SecretHash []byte   `json:"secret_hash,omitempty"` // SHA-256; empty: it may not introspect
+
+	// Details are the types of authorization_details it declares (RFC 9396 §2.1).
+	Details []DetailType `json:"authorization_details_types,omitempty"`
+	// IntrospectionAlg signs its introspection answers where it asks for signed ones (RFC 9701 §6); empty: ES256.
+	IntrospectionAlg SigningAlg `json:"introspection_signed_response_alg,omitempty"`
+}
+
+// DetailType is one type of authorization_details: what a request of it may say, and how people read it. The members of
+// RFC 9396 §2.2 need no declaration, unless they are required.
+type DetailType struct {
+	Type     string   `json:"type"`
+	Title    string   `json:"title,omitempty"`    // for people; empty: the type
+	Fields   []string `json:"fields,omitempty"`   // members of its own
+	Required []string `json:"required,omitempty"` // of these or of the common ones
 }
 
 // Catalog is all the operator declared, as the database holds it. ClientState says which client may be used now.

@@ -122,6 +122,7 @@ type Session struct {
 	AMR       []string  // how the person proved themselves (RFC 8176); empty for native sign-in
 	Claims    []string  // what the client asked userinfo for one by one (OIDC Core §5.5)
 	Notify    bool      // its client wants to hear of its end (Back-Channel Logout)
+	Details   string    // the authorization_details granted: a JSON array (RFC 9396); empty: none
 
 	CreatedAt time.Time
 	AuthTime  time.Time // the upstream's auth_time; zero means unproven

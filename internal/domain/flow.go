@@ -12,6 +12,7 @@ type FlowKind int16
 const (
 	FlowAuthorize FlowKind = 1 // a client sent the browser to /authorize
 	FlowDevice    FlowKind = 2 // a device without a browser asked at /device_authorization (RFC 8628)
+	FlowPushed    FlowKind = 3 // a request a client left at /par (RFC 9126): trips begin from it until one has its code
 )
 
 // FlowState says how far a flow has come. It only ever goes forward, one conditional statement a step.
@@ -65,7 +66,7 @@ type Flow struct {
 
 	// From FlowGranted on.
 	Scope      []string // what the person agreed to
-	CodeHash   [32]byte // SHA-256 of the code, or of the device code from the beginning
+	CodeHash   [32]byte // SHA-256 of the code; from the beginning that of the device code, or of a pushed request_uri
 	SessionID  SessionID
 	RedeemedAt time.Time
 
@@ -82,7 +83,7 @@ func (f *Flow) Expired(now time.Time) bool { return !now.Before(f.ExpiresAt) }
 type AuthRequest struct {
 	ClientID      string   `json:"client_id"`
 	RedirectURI   string   `json:"redirect_uri,omitempty"`
-	ResponseMode  string   `json:"response_mode,omitempty"` // query, form_post
+	ResponseMode  string   `json:"response_mode,omitempty"` // query, form_post, and their signed twins
 	State         string   `json:"state,omitempty"`
 	Nonce         string   `json:"nonce,omitempty"`
 	Challenge     string   `json:"code_challenge,omitempty"` // S256; empty where the client may do without
@@ -99,6 +100,11 @@ type AuthRequest struct {
 	ClaimsText    string   `json:"claims_text,omitempty"` // as it came, to ask for the same again
 	DPoPJKT       string   `json:"dpop_jkt,omitempty"`    // RFC 9449 §10: the code is good for this key only
 	Agent         string   `json:"agent,omitempty"`       // what a list of devices may call the browser
+
+	// Details are the authorization_details asked for, checked: a JSON array (RFC 9396); empty: none.
+	Details json.RawMessage `json:"authorization_details,omitempty"`
+	// Pushed is the request at /par that this trip began from; it is spent when the trip has its code.
+	Pushed FlowID `json:"pushed,omitzero"`
 }
 
 // Claims are the members a client asked for one by one (OIDC Core §5.5).

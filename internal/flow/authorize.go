@@ -19,7 +19,7 @@ func (s *Service) Authorize(ctx context.Context, f httpd.Form, v Visitor) (*Outc
 		return &Outcome{Problem: &Problem{Shown: Shown{Locales: readLocales(f)}, Err: err}}, nil //nolint:nilerr // it is what the person is shown
 	}
 	now := s.DB.Now()
-	t := s.trip(domain.Flow{
+	t := s.tripOf(client, domain.Flow{
 		ID: domain.NewID[domain.FlowID](), Kind: domain.FlowAuthorize, State: domain.FlowOpen, Request: request,
 		CreatedAt: now, ExpiresAt: now.Add(TripTTL),
 	}, v)

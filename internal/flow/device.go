@@ -142,14 +142,20 @@ func (s *Service) EnterUserCode(ctx context.Context, typed string, v Visitor) (*
 	if err != nil && !missing {
 		return nil, oauth.Unavailable(err)
 	}
-	if missing || flow.Expired(now) || flow.State >= domain.FlowGranted || s.Clients.Named(flow.Request.ClientID) == nil {
+	var t *trip
+	if !missing {
+		if t, err = s.trip(ctx, *flow, v); err != nil {
+			return nil, err
+		}
+	}
+	if missing || flow.Expired(now) || flow.State >= domain.FlowGranted || t.client == nil {
 		event.Add(ctx, "device", "unknown user code")
 		return unknown, nil
 	}
 	if err := s.DB.Untally(ctx, key); err != nil {
 		return nil, oauth.Unavailable(err)
 	}
-	return s.claim(ctx, s.trip(*flow, v))
+	return s.claim(ctx, t)
 }
 
 // claim binds a device's trip to the browser in which its code was typed. A second browser finds it taken, unless it is

@@ -59,7 +59,9 @@ func (s *Service) Logout(ctx context.Context, f httpd.Form, v Visitor) (*Farewel
 	case hint == nil, f.Get("client_id") != "" && f.Get("client_id") != hint.ClientID:
 		return s.confirm(ctx, bye, who)
 	}
-	bye.Client = s.Clients.Named(hint.ClientID)
+	if bye.Client, err = s.Clients.Named(ctx, hint.ClientID); err != nil {
+		return nil, err
+	}
 	if bye.Client == nil || (who.browser != nil && who.browser.AccountID.String() != hint.Subject) {
 		return s.confirm(ctx, bye, who)
 	}
@@ -84,9 +86,12 @@ func (s *Service) leaving(ctx context.Context, v Visitor) (who leaver, err error
 
 // unhinted is a logout that nobody vouches for.
 func (s *Service) unhinted(ctx context.Context, bye *Farewell, who leaver, f httpd.Form) (*Farewell, error) {
-	bye.Client = s.Clients.Named(f.Get("client_id"))
+	var err error
+	if bye.Client, err = s.Clients.Named(ctx, f.Get("client_id")); err != nil {
+		return nil, err
+	}
 	bye.Back = returnTo(bye.Client, f)
-	bye, err := s.confirm(ctx, bye, who)
+	bye, err = s.confirm(ctx, bye, who)
 	if err != nil || bye.Confirm == nil || bye.Back == "" {
 		return bye, err
 	}
@@ -131,7 +136,7 @@ func (s *Service) told(ctx context.Context, browser *domain.BrowserView) (names 
 		if list[i].BrowserID != browser.ID {
 			continue
 		}
-		if c := s.Clients.Named(list[i].ClientID); c != nil && !slices.Contains(names, c.DisplayName()) {
+		if c, err := s.Clients.Named(ctx, list[i].ClientID); err == nil && c != nil && !slices.Contains(names, c.DisplayName()) {
 			names = append(names, c.DisplayName())
 		}
 	}
@@ -149,7 +154,10 @@ func (s *Service) ConfirmedLogout(ctx context.Context, f httpd.Form, v Visitor) 
 	if err != nil {
 		return nil, err
 	}
-	client := s.Clients.Named(f.Get("client_id"))
+	client, err := s.Clients.Named(ctx, f.Get("client_id"))
+	if err != nil {
+		return nil, err
+	}
 	return &Farewell{Client: client, Return: returnTo(client, f), Done: true}, s.signOut(ctx, who.browser, nil)
 }
 

@@ -128,7 +128,10 @@ func (s *Service) keepAnswer(ctx context.Context, id domain.FlowID, secret strin
 	if err != nil {
 		return nil, oauth.Unavailable(err)
 	}
-	t := s.trip(*flow, Visitor{})
+	t, err := s.trip(ctx, *flow, Visitor{})
+	if err != nil {
+		return nil, err
+	}
 	if t.p, err = s.opened(flow); err != nil {
 		return nil, err
 	}

@@ -34,7 +34,10 @@ func (s *Service) addressee(ctx context.Context, f httpd.Form) (*domain.Client, 
 	if r.ClientID == "" {
 		return nil, r, oauth.E(oauth.InvalidRequest, "The app did not say which client it is: client_id is missing.")
 	}
-	client := s.Clients.Named(r.ClientID)
+	client, err := s.Clients.Named(ctx, r.ClientID)
+	if err != nil {
+		return nil, r, err
+	}
 	if client == nil {
 		return nil, r, oauth.E(oauth.InvalidRequest, "This app is not known here: there is no client with this client_id.")
 	}
@@ -112,7 +115,7 @@ func (s *Service) readShape(_ context.Context, _ *domain.Client, r *domain.AuthR
 func (s *Service) readPKCE(_ context.Context, c *domain.Client, r *domain.AuthRequest, f httpd.Form) error {
 	challenge, method := f.Get("code_challenge"), f.Get("code_challenge_method")
 	switch {
-	case challenge == "" && method == "" && c.WithoutPKCE && c.Confidential():
+	case challenge == "" && method == "" && !c.MustUsePKCE():
 		return nil
 	case challenge == "":
 		return oauth.E(oauth.InvalidRequest, "code_challenge is missing: this client must use PKCE (RFC 7636) with S256.")

@@ -139,7 +139,10 @@ func (s *Service) load(ctx context.Context, id domain.FlowID, v Visitor) (*trip,
 	if flow.Visitor == [32]byte{} || hashed(v.Secret(id)) != flow.Visitor {
 		return nil, foreign(), nil
 	}
-	t := s.trip(*flow, v)
+	t, err := s.trip(ctx, *flow, v)
+	if err != nil {
+		return nil, nil, err
+	}
 	event.Add(ctx, "flow", id)
 	event.Add(ctx, "client", flow.Request.ClientID)
 	if t.client == nil {
@@ -154,10 +157,17 @@ func (s *Service) load(ctx context.Context, id domain.FlowID, v Visitor) (*trip,
 	return t, nil, s.standing(ctx, t)
 }
 
-func (s *Service) trip(f domain.Flow, v Visitor) *trip {
-	return &trip{
-		now: s.DB.Now(), flow: f, visitor: v, client: s.Clients.Named(f.Request.ClientID), trial: strings.HasPrefix(s.Issuer, "http://"),
+// trip is a flow as of now, with its client; nil where that is one no more.
+func (s *Service) trip(ctx context.Context, f domain.Flow, v Visitor) (*trip, error) {
+	client, err := s.Clients.Named(ctx, f.Request.ClientID)
+	if err != nil {
+		return nil, err
 	}
+	return s.tripOf(client, f, v), nil
+}
+
+func (s *Service) tripOf(c *domain.Client, f domain.Flow, v Visitor) *trip {
+	return &trip{now: s.DB.Now(), flow: f, visitor: v, client: c, trial: strings.HasPrefix(s.Issuer, "http://")}
 }
 
 // standing reads who is signed in, and what they have agreed to before.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/dpop"
 	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/internal/token"
 )
@@ -17,7 +18,7 @@ func (s *Service) credentials(ctx context.Context, c *call) (*Response, error) {
 	}
 	if c.proof != nil {
 		if err := s.Replay.First(c.proof.JKT, c.proof.JTI, c.proof.ExpiresAt, c.now); err != nil {
-			return nil, proofError(err)
+			return nil, dpop.Refusal(err)
 		}
 	}
 	minted, err := s.Tokens.MintAccess(c.now, token.Access{Client: c.client, Audience: audience, Scope: scope, JKT: c.jkt()})

@@ -2,7 +2,6 @@ package grant
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"slices"
 
@@ -17,29 +16,16 @@ import (
 // refresh a repeated proof is judged as the retry it is.
 func (s *Service) prove(ctx context.Context, c *call) (*dpop.Proof, error) {
 	if len(c.Proofs) == 0 {
-		if c.client.DPoP == domain.DPoPRequired {
+		if c.client.MustProve() {
 			return nil, oauth.E(oauth.InvalidDPoPProof, "This client must send a proof in the DPoP header of every token request.")
 		}
 		return nil, nil
 	}
 	proof, err := s.DPoP.Verify(ctx, dpop.Request{Proofs: c.Proofs, Method: http.MethodPost, URL: s.TokenURL, Now: c.now})
 	if err != nil {
-		return nil, proofError(err)
+		return nil, dpop.Refusal(err)
 	}
 	return proof, nil
-}
-
-// proofError keeps verdicts on a proof and passing faults apart.
-func proofError(err error) error {
-	switch {
-	case errors.Is(err, dpop.ErrUseNonce):
-		return oauth.E(oauth.UseDPoPNonce, "Repeat the request with a new proof that carries the nonce of the DPoP-Nonce header.").Because(err)
-	case errors.Is(err, dpop.ErrUsed):
-		return oauth.E(oauth.InvalidDPoPProof, "This DPoP proof was used before. Make a new one, with its own jti, for every request.")
-	case errors.Is(err, dpop.ErrInvalid):
-		return oauth.E(oauth.InvalidDPoPProof, "This is an "+err.Error()+".").Because(err)
-	}
-	return oauth.Unavailable(err)
 }
 
 // mayUse decides by the client's type which grants it has:

@@ -42,6 +42,14 @@ const (
 	UnmetAuthentication      Code = "unmet_authentication_requirements" // OIDC Unmet Authentication Requirements 1.0
 	AuthorizationPending     Code = "authorization_pending"             // RFC 8628 §3.5
 	ExpiredToken             Code = "expired_token"                     // RFC 8628 §3.5
+
+	InvalidRequestURI     Code = "invalid_request_uri"           // OIDC Core §3.1.2.6, RFC 9126 §2.2
+	InvalidRequestObject  Code = "invalid_request_object"        // OIDC Core §3.1.2.6, RFC 9101 §6
+	InvalidDetails        Code = "invalid_authorization_details" // RFC 9396 §5
+	InvalidRedirectURI    Code = "invalid_redirect_uri"          // RFC 7591 §3.2.2
+	InvalidClientMetadata Code = "invalid_client_metadata"       // RFC 7591 §3.2.2
+	InvalidStatement      Code = "invalid_software_statement"    // RFC 7591 §3.2.2
+	UnapprovedStatement   Code = "unapproved_software_statement" // RFC 7591 §3.2.2
 )
 
 // Error has two faces: the client sees a registered code and a sentence of ours, the request event sees the cause.

@@ -20,6 +20,10 @@ const (
 	ResponseQuery    = "query"
 	ResponseFormPost = "form_post" // OAuth 2.0 Form Post Response Mode
 
+	ResponseJWT         = "jwt" // JARM §2.3: for a code that is query.jwt
+	ResponseQueryJWT    = "query.jwt"
+	ResponseFormPostJWT = "form_post.jwt"
+
 	PromptNone    = "none"
 	PromptLogin   = "login"
 	PromptConsent = "consent"

@@ -51,7 +51,11 @@ func (d *Door) userInfo(w http.ResponseWriter, r *http.Request) {
 
 // writeUserInfo answers as JSON, or signed where the client is registered for that (OIDC Core §5.3.2).
 func (d *Door) writeUserInfo(w http.ResponseWriter, r *http.Request, clientID string, claims map[string]any) {
-	client := d.Clients.Named(clientID)
+	client, err := d.Clients.Named(r.Context(), clientID)
+	if err != nil {
+		httpd.BearerError(w, r, err)
+		return
+	}
 	if client == nil || client.UserInfoAlg == "" {
 		httpd.WriteJSON(w, r, http.StatusOK, claims)
 		return

@@ -33,7 +33,11 @@ func logoVersion(c *domain.Client) string {
 // logo serves a client's picture from here, so that nobody else learns who signs in. A picture can carry script (SVG):
 // opened by itself it may do nothing.
 func (d *Door) logo(w http.ResponseWriter, r *http.Request) {
-	c := d.Client(r.PathValue("client"))
+	c, err := d.Client(r.Context(), r.PathValue("client"))
+	if err != nil {
+		httpd.OAuthError(w, r, err, false)
+		return
+	}
 	if c == nil || len(c.Logo) == 0 {
 		httpd.OAuthError(w, r, &httpd.StatusError{Status: http.StatusNotFound, Err: oauth.E(oauth.InvalidRequest, "There is no such picture.")}, false)
 		return

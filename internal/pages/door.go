@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"slices"
@@ -18,8 +19,8 @@ type Door struct {
 	Issuer string
 	Flow   *flow.Service
 	Look   *Look
-	Client func(id string) *domain.Client            // the declared one; nil: there is none
-	Button func(provider string) (label, typ string) // how a provider is called, and whose mark it has
+	Client func(ctx context.Context, id string) (*domain.Client, error) // nil: there is none
+	Button func(provider string) (label, typ string)                    // how a provider is called, and whose mark it has
 }
 
 // The paths.

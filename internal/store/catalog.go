@@ -78,10 +78,10 @@ func definitions[T any](items []T, id func(T) string) (map[string]string, error)
 type declarations struct{ declared, put, withdraw, came, went string }
 
 var clientDeclarations = declarations{
-	declared: "SELECT id FROM clients WHERE declared",
+	declared: "SELECT id FROM clients WHERE declared AND registered = ''", // what registered itself is not the file's to withdraw
 	put: `INSERT INTO clients (id, declared, disabled, definition) VALUES ($1, TRUE, FALSE, $2)
-		ON CONFLICT (id) DO UPDATE SET declared = TRUE, definition = excluded.definition
-		WHERE NOT clients.declared OR clients.definition <> excluded.definition`,
+		ON CONFLICT (id) DO UPDATE SET declared = TRUE, definition = excluded.definition, registered = ''
+		WHERE NOT clients.declared OR clients.registered <> '' OR clients.definition <> excluded.definition`,
 	withdraw: "UPDATE clients SET declared = FALSE WHERE id = $1",
 	came:     "client.declare",
 	went:     "client.withdraw",
@@ -139,7 +139,7 @@ func (db *DB) auditDeclaration(ctx context.Context, q queryer, action, id string
 func (db *DB) Catalog(ctx context.Context) (*domain.Catalog, error) {
 	const query = `
 		SELECT 'version' AS kind, '' AS id, version, revision, '' AS definition FROM catalog
-		UNION ALL SELECT 'client', id, 0, 0, definition FROM clients WHERE declared
+		UNION ALL SELECT 'client', id, 0, 0, definition FROM clients WHERE declared AND registered = ''
 		UNION ALL SELECT 'resource', id, 0, 0, definition FROM resources WHERE declared
 		ORDER BY kind, id`
 	type line struct {

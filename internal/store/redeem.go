@@ -167,7 +167,7 @@ func (db *DB) sameSession(ctx context.Context, q queryer, r *Redemption) (*domai
 	err := one(ctx, q, `UPDATE sessions SET idle_expires_at = $10 WHERE id = (
 			SELECT id FROM sessions WHERE account_id = $1 AND browser_id = $2 AND client_id = $3 AND identity_id = $4
 			AND tier = $5 AND scope = $6 AND resources = $7 AND claims = $8 AND auth_time = $9 AND amr = $12
-			AND jkt = $13
+			AND jkt = $13 AND details = ''
 			AND state = 1 AND idle_expires_at > $11 AND (absolute_expires_at = 0 OR absolute_expires_at > $11)
 			ORDER BY id LIMIT 1) AND state = 1 RETURNING id`,
 		[]any{s.AccountID[:], s.BrowserID[:], s.ClientID, s.IdentityID[:], s.Tier, joined(s.Scope), joined(s.Resources),

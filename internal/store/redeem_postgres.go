@@ -47,10 +47,11 @@ const redeemStatement = `WITH f AS (
 	), started AS (
 		INSERT INTO sessions (id, account_id, identity_id, device_id, client_id, device_name, tier, jkt, scope, resources,
 			secret_hash, created_at, auth_time, absolute_expires_at, idle_for, idle_expires_at, rotated_at, prev_rotated_at,
-			counter, key_id, format, state, late_streak, late_counter, ended_at, end_reason, browser_id, amr, claims, notify)
+			counter, key_id, format, state, late_streak, late_counter, ended_at, end_reason, browser_id, amr, claims, notify,
+			details)
 		SELECT $7, spent.account_id, spent.identity_id, (SELECT id FROM device), $3, $11, $12::smallint, $13, $5, $6, $14,
 			$2, $15::bigint, $16::bigint, $17::bigint, $18::bigint, $19::bigint, 0, 0, $20::bigint, $21::smallint, 1, 0, 0, 0,
-			'', CASE WHEN spent.kind = 1 AND NOT $28 THEN spent.browser_id END, $22, $23, $24::boolean FROM spent
+			'', CASE WHEN spent.kind = 1 AND NOT $28 THEN spent.browser_id END, $22, $23, $24::boolean, $29 FROM spent
 	), trail AS (
 		INSERT INTO events (at, action, actor, account_id, session_id, client_id, reason, request_id, ip)
 		SELECT $2, 'session.start', 'account acc_' || translate(rtrim(encode(spent.account_id, 'base64'), '='), '+/', '-_'),
@@ -76,9 +77,10 @@ func (db *DB) redeemTogether(ctx context.Context, r *Redemption) (result RedeemR
 	return RedeemResult{Redeemed, s}, true, nil
 }
 
-// ofItsOwn tells whether the session is a new one whatever this browser has already (see sameSession).
+// ofItsOwn tells whether the session is a new one whatever this browser has already (see sameSession): it has a refresh token of
+// its own, or somebody agreed to these very details.
 func (r *Redemption) ofItsOwn() bool {
-	return slices.Contains(r.Session.Scope, oauth.ScopeOfflineAccess)
+	return slices.Contains(r.Session.Scope, oauth.ScopeOfflineAccess) || r.Session.Details != ""
 }
 
 // redeemed is the row redeemStatement returns.
@@ -110,6 +112,6 @@ func redeemValues(r *Redemption) []any {
 		s.DeviceName, s.Tier, s.JKT, f.SecretHash[:], // $11
 		micros(s.AuthTime), micros(s.AbsoluteExpiresAt), s.IdleFor.Microseconds(), micros(s.IdleExpiresAt), // $15
 		micros(f.RotatedAt), f.KeyID, f.Format, joined(s.AMR), joined(s.Claims), s.Notify, // $19
-		e.Reason, e.RequestID, e.IP, r.Apart, // $25
+		e.Reason, e.RequestID, e.IP, r.Apart, s.Details, // $25
 	}
 }

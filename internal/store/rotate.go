@@ -64,7 +64,8 @@ const rotationMoves = `
 
 // grantedColumns are what the answer to an advance needs of its row, and no more: on SQLite each column of a RETURNING
 // is copied twice on the one thread that writes (docs/decisions/0005).
-const grantedColumns = `s.account_id, s.tier, s.jkt, s.scope, s.resources, s.auth_time, s.amr, s.counter, s.key_id, s.format`
+const grantedColumns = `s.account_id, s.tier, s.jkt, s.scope, s.resources, s.auth_time, s.amr, s.counter, s.key_id, s.format,
+	s.details`
 
 // advancedBy is the result of an advance: what its condition held to be true, beside the columns that were read.
 func advancedBy(r *Rotation, s domain.Session) RotationResult {
@@ -76,5 +77,5 @@ func advancedBy(r *Rotation, s domain.Session) RotationResult {
 
 func grantedFields(s *domain.Session) []any {
 	return []any{fixed{s.AccountID[:]}, &s.Tier, &s.JKT, words{&s.Scope}, words{&s.Resources}, when{&s.AuthTime},
-		words{&s.AMR}, &s.Refresh.Counter, &s.Refresh.KeyID, &s.Refresh.Format}
+		words{&s.AMR}, &s.Refresh.Counter, &s.Refresh.KeyID, &s.Refresh.Format, &s.Details}
 }

@@ -13,7 +13,7 @@ import (
 const sessionColumns = `s.id, s.account_id, s.identity_id, s.device_id, s.client_id, s.device_name, s.tier, s.jkt, s.scope,
 	s.resources, s.secret_hash, s.created_at, s.auth_time, s.absolute_expires_at, s.idle_for, s.idle_expires_at,
 	s.rotated_at, s.prev_rotated_at, s.counter, s.key_id, s.format, s.state, s.late_streak, s.late_counter, s.ended_at,
-	s.end_reason, s.browser_id, s.amr, s.claims, s.notify`
+	s.end_reason, s.browser_id, s.amr, s.claims, s.notify, s.details`
 
 // sessionView reads rows with the liveness of all they hang on.
 const sessionView = `SELECT ` + sessionColumns + `, a.state, ` + clientState + `
@@ -25,7 +25,7 @@ func sessionFields(s *domain.Session) []any {
 		&s.DeviceName, &s.Tier, &s.JKT, words{&s.Scope}, words{&s.Resources}, fixed{r.SecretHash[:]}, when{&s.CreatedAt},
 		when{&s.AuthTime}, when{&s.AbsoluteExpiresAt}, span{&s.IdleFor}, when{&s.IdleExpiresAt}, when{&r.RotatedAt},
 		when{&r.PrevRotatedAt}, &r.Counter, &r.KeyID, &r.Format, &s.State, &r.LateStreak, &r.LateCounter,
-		when{&s.EndedAt}, &s.EndReason, fixed{s.BrowserID[:]}, words{&s.AMR}, words{&s.Claims}, &s.Notify}
+		when{&s.EndedAt}, &s.EndReason, fixed{s.BrowserID[:]}, words{&s.AMR}, words{&s.Claims}, &s.Notify, &s.Details}
 }
 
 func viewFields(v *domain.SessionView) []any {

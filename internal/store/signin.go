@@ -254,9 +254,9 @@ func putDevice(ctx context.Context, q queryer, d domain.Device) (id domain.Devic
 const insertSession = `INSERT INTO sessions (id, account_id, identity_id, device_id, client_id, device_name, tier, jkt, scope,
 	resources, secret_hash, created_at, auth_time, absolute_expires_at, idle_for, idle_expires_at, rotated_at,
 	prev_rotated_at, counter, key_id, format, state, late_streak, late_counter, ended_at, end_reason, browser_id,
-	amr, claims, notify)
+	amr, claims, notify, details)
 	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
-	$25, $26, $27, $28, $29, $30)`
+	$25, $26, $27, $28, $29, $30, $31)`
 
 func sessionValues(s *domain.Session) []any {
 	r := &s.Refresh
@@ -264,7 +264,7 @@ func sessionValues(s *domain.Session) []any {
 		joined(s.Scope), joined(s.Resources), r.SecretHash[:], micros(s.CreatedAt), micros(s.AuthTime),
 		micros(s.AbsoluteExpiresAt), s.IdleFor.Microseconds(), micros(s.IdleExpiresAt), micros(r.RotatedAt),
 		micros(r.PrevRotatedAt), r.Counter, r.KeyID, r.Format, s.State, r.LateStreak, r.LateCounter, micros(s.EndedAt),
-		string(s.EndReason), orNull(s.BrowserID), joined(s.AMR), joined(s.Claims), s.Notify}
+		string(s.EndReason), orNull(s.BrowserID), joined(s.AMR), joined(s.Claims), s.Notify, s.Details}
 }
 
 // repeatWithin is how long the very same request gets the very same session.

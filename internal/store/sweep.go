@@ -158,7 +158,8 @@ func (db *DB) removeEach(ctx context.Context, w walk, ids [][16]byte, before int
 }
 
 var tables = []string{"accounts", "api_keys", "browsers", "catalog", "clients", "consents", "devices", "emails", "events",
-	"flows", "identities", "keys", "migrations", "nonces", "notices", "outbox", "passkeys", "resources", "sessions", "tallies"}
+	"flows", "identities", "keys", "migrations", "nonces", "notices", "outbox", "passkeys",
+	"registration_tokens", "resources", "sessions", "tallies"}
 
 // Rows counts the rows of every table, for tests and the benchmark.
 func (db *DB) Rows(ctx context.Context) (map[string]int64, error) {

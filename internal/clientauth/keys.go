@@ -1,0 +1,61 @@
+package clientauth
+
+import (
+	"context"
+	"crypto"
+	"errors"
+
+	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/jose"
+)
+
+var errNoKey = errors.New("no key of the client fits the kid and alg of what it signed")
+
+// Verify verifies what a client signed: an assertion, a request object. It tries the keys that may have signed it: the
+// one it names, or, where it names none, each that is for its algorithm. What the header says of keys elsewhere (jku,
+// x5u, x5c, jwk) is never looked at (RFC 8725 §3.10). Which algorithms the client may use is the policy's to say and, under
+// a profile, the client's. An *oauth.Error is a fault of ours; every other error is a verdict.
+func (s *Service) Verify(ctx context.Context, c *domain.Client, signed string, p jose.Policy) (jose.Claims, error) {
+	keys, err := s.Keys(ctx, c)
+	if err != nil {
+		return jose.Claims{}, err
+	}
+	for tried := 0; ; tried++ {
+		claims, _, err := jose.Verify(ctx, signed, p, func(_ context.Context, h jose.Header) (crypto.PublicKey, error) {
+			if !c.TakesAlg(domain.SigningAlg(h.Alg)) {
+				return nil, errNoKey
+			}
+			return nth(keys, tried, h)
+		})
+		switch {
+		case errors.Is(err, errNoKey) && tried > 0:
+			return jose.Claims{}, jose.ErrSignature
+		case !errors.Is(err, jose.ErrSignature):
+			return claims, err
+		}
+	}
+}
+
+// Keys are the public keys of a client.
+func (s *Service) Keys(_ context.Context, c *domain.Client) ([]jose.PublicKey, error) {
+	n := s.index.of(s.Catalog())
+	if n.clients[c.ID] == c {
+		return n.keys[c.ID], nil
+	}
+	keys, _ := jose.ParseSet(c.JWKS) // keys that cannot be read are none: then nothing the client signs is right
+	return keys, nil
+}
+
+// nth is one of the keys that fit a header, counted from zero.
+func nth(keys []jose.PublicKey, n int, h jose.Header) (crypto.PublicKey, error) {
+	for _, k := range keys {
+		if !k.Fits(h.Alg) || (h.Kid != "" && h.Kid != k.Kid) {
+			continue
+		}
+		if n == 0 {
+			return k.Key, nil
+		}
+		n--
+	}
+	return nil, errNoKey
+}

@@ -1,0 +1,28 @@
+package clientauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/store"
+)
+
+// Named returns the client of that id, declared or registered; nil: there is none. Nobody authenticated: it is for
+// requests that come through a person's browser, where no client can (RFC 6749 §3.1). The error is
+// temporarily_unavailable: what is not known for the moment is not unknown.
+func (s *Service) Named(ctx context.Context, id string) (*domain.Client, error) {
+	if client := s.index.of(s.Catalog()).clients[id]; client != nil || !s.Registration {
+		return client, nil
+	}
+	client, err := s.DB.RegisteredClient(ctx, id)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, oauth.Unavailable(fmt.Errorf("read a registered client: %w", err))
+	}
+	return client, nil
+}
