@@ -84,6 +84,14 @@ func (p *Provider) madeUp(username string) Person {
 		who.Subject = h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:32]
 	case GitHub:
 		who.Subject = strconv.FormatUint(uint64(binary.BigEndian.Uint32(sum[:4]))+1, 10)
+	case Facebook:
+		who.Subject = "1" + strconv.FormatUint(binary.BigEndian.Uint64(sum[:8])>>8, 10)
+	case LINE:
+		who.Subject = "U" + hex.EncodeToString(sum[:16])
+	case Discord:
+		who.Subject = strconv.FormatUint(binary.BigEndian.Uint64(sum[:8])>>4|1<<58, 10)
+	case GitLab:
+		who.Subject = strconv.FormatUint(uint64(binary.BigEndian.Uint32(sum[:4]))+1, 10)
 	case OIDC:
 	}
 	return who
@@ -105,6 +113,10 @@ type Mischief struct {
 	UserSubject string        // in the userinfo instead of the person's
 
 	Claims    func(claims map[string]any)   // changes the id_token's claims before signing
+	Forgery   Forgery                       // of the id_token's signature
+	Secret    string                        // LINE: signs the id_token for the web with this instead of the channel secret
+	AppKey    bool                          // LINE: signs the id_token for the web as one for an app
+	User      func(answer map[string]any)   // changes what Facebook and Discord say of the person
 	Discovery func(document map[string]any) // changes the discovery document
 }
 

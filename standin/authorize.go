@@ -117,7 +117,7 @@ func (p *Provider) checkAsked(q url.Values, a *asked) error {
 		return errors.New("a scope needs response_mode=form_post")
 	case p.kind != Apple && q.Get("response_mode") != "" && q.Get("response_mode") != "query":
 		return errors.New("response_mode is not query")
-	case (p.kind == Google || p.kind == Microsoft) && !slices.Contains(a.scope, "openid"):
+	case (p.kind == Google || p.kind == Microsoft || p.kind == GitLab) && !slices.Contains(a.scope, "openid"):
 		return errors.New("scope openid is missing")
 	}
 	if text := q.Get("max_age"); text != "" {
@@ -163,7 +163,7 @@ func (p *Provider) showForm(w http.ResponseWriter, a *asked) {
 	p.web.asked[id] = a
 	p.mu.Unlock()
 	show(w, http.StatusOK, loginPage, map[string]string{
-		"Kind": string(p.kind), "Client": a.app.ClientID, "Action": p.authorizePath(), "Request": id, "Username": a.loginHint,
+		"Kind": string(p.kind), "Client": a.app.ClientID, "Action": p.paths().authorize, "Request": id, "Username": a.loginHint,
 	})
 }
 
@@ -203,6 +203,9 @@ func notPlain(r rune) bool { return r <= ' ' || r > '~' }
 // allow makes a code and returns with it.
 func (p *Provider) allow(w http.ResponseWriter, r *http.Request, a *asked, known signedIn) {
 	g := &grant{asked: *a, person: p.PersonNamed(known.username), authTime: known.at, expires: p.now().Add(codeTTL)}
+	if p.kind == LINE {
+		g.methods = p.lineMethods(r)
+	}
 	code := randomText(24)
 	p.mu.Lock()
 	p.web.codes[code] = g

@@ -21,6 +21,7 @@ type grant struct {
 	person   Person
 	authTime time.Time
 	expires  time.Time // of the code
+	methods  []string  // LINE: amr
 }
 
 // takeGrant gives a code out once, whoever presents it: a code in the wrong hands is burned.
@@ -119,11 +120,15 @@ func (p *Provider) fits(g *grant, client string, r *http.Request) bool {
 		oauth.VerifierFits(r.PostFormValue("code_verifier"), g.challenge)
 }
 
-// tokenError is RFC 6749 §5.2; GitHub has words of its own and says them with status 200.
+// tokenError is RFC 6749 §5.2; GitHub has words of its own and says them with status 200, Facebook has numbers.
 func (p *Provider) tokenError(w http.ResponseWriter, code string) {
 	status := http.StatusBadRequest
 	if code == "invalid_client" {
 		status = http.StatusUnauthorized
+	}
+	if p.kind == Facebook {
+		graphError(w, code)
+		return
 	}
 	if p.kind == GitHub {
 		status = http.StatusOK
@@ -141,6 +146,11 @@ func (p *Provider) answer(g *grant) (map[string]any, error) {
 		answer["token_type"] = "bearer"
 		answer["scope"] = strings.Join(g.scope, ",")
 		delete(answer, "expires_in")
+	case p.kind == Facebook: // whatever was asked for: the web has the classic login
+		answer["token_type"], answer["expires_in"] = "bearer", 5183944
+		delete(answer, "scope")
+	case p.kind == Discord:
+		answer["expires_in"], answer["refresh_token"] = 604800, randomText(24)
 	case p.kind == Apple || slices.Contains(g.scope, "openid"):
 		idToken, err := p.idToken(g, access)
 		if err != nil {
@@ -154,16 +164,26 @@ func (p *Provider) answer(g *grant) (map[string]any, error) {
 	return answer, nil
 }
 
-// idToken is the one of a redeemed code. OIDC always says when the person signed in, Google and Microsoft do not;
-// Apple's says now, as for an app.
+// idToken is the one of a redeemed code. OIDC and GitLab always say when the person signed in, LINE where it was asked
+// for max_age, Google and Microsoft do not; Apple's says now, as for an app.
 func (p *Provider) idToken(g *grant, access string) (string, error) {
 	m := p.mischief()
 	t := g.person.token(g.app.ClientID)
 	t.Nonce = cmp.Or(m.Nonce, g.nonce)
 	t.Audience = cmp.Or(m.Audience, t.Audience)
-	if p.kind == OIDC {
+	if p.kind == OIDC || p.kind == GitLab || p.kind == LINE && g.maxAge != nil {
 		t.AuthTime = g.authTime
 	}
+	if p.kind == LINE {
+		t.AMR, t.secret = g.methods, cmp.Or(m.Secret, g.app.Secret)
+		if m.AppKey {
+			t.secret = ""
+		}
+		if !slices.Contains(g.scope, "email") {
+			t.Email = ""
+		}
+	}
+	t.Forgery = m.Forgery
 	t.Mutate = func(claims map[string]any) {
 		claims["at_hash"] = leftHalf(access)
 		if m.Claims != nil {
@@ -198,7 +218,7 @@ func (p *Provider) serveUserInfo(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	claims := p.claims(g.person.token(g.app.ClientID), &Credential{})
-	for _, name := range []string{"iss", "aud", "iat", "exp", "oid", "tid", "ver", "xms_edov", "hd"} {
+	for _, name := range []string{"iss", "aud", "iat", "exp", "oid", "tid", "ver", "xms_edov", "hd", "amr"} {
 		delete(claims, name)
 	}
 	if subject := p.mischief().UserSubject; subject != "" {

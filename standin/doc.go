@@ -2,9 +2,9 @@
 // network. They are real HTTP servers and clients on loopback with real key material, made anew in every run; nothing
 // is mocked, and nothing leaves the machine.
 //
-//   - [Provider] signs id_tokens in the shapes of Google, Apple, Microsoft or any OpenID provider, publishes its keys,
-//     rotates them, is slow or down when told, and mints every malformed token a verifier must refuse. It also signs in
-//     people with a browser, as GitHub does too, on plain HTML forms.
+//   - [Provider] signs id_tokens in the shapes of Google, Apple, Microsoft, Facebook, LINE, GitLab or any OpenID provider,
+//     publishes its keys, rotates them, is slow or down when told, and mints every malformed token a verifier must
+//     refuse. It also signs in people with a browser, as GitHub and Discord do too, on plain HTML forms.
 //   - [Phone] is an app on a device that keeps the client contract (docs/client-contract.md) line by line: it signs
 //     in, refreshes, calls app servers, manages the account and signs out, through lost answers, kills and reboots.
 //     Its comments cite the rules by number (C1 to C34).

@@ -39,6 +39,10 @@ func (p *Provider) sign(t TokenRequest, claims map[string]any) (string, error) {
 		return "", err
 	}
 	header := map[string]any{"alg": string(key.alg), "kid": key.kid, "typ": "JWT"}
+	if t.secret != "" && t.Forgery == Genuine { // LINE, for the web
+		header["alg"] = "HS256"
+		delete(header, "kid")
+	}
 	if p.kind == Apple {
 		delete(header, "typ") // Apple writes none
 	}
@@ -63,6 +67,9 @@ func (p *Provider) sign(t TokenRequest, claims map[string]any) (string, error) {
 	signature, err := key.forge(t.Forgery, []byte(input))
 	if err != nil {
 		return "", err
+	}
+	if t.secret != "" && t.Forgery == Genuine {
+		signature = hs256(t.secret, input)
 	}
 	compact := input + "." + base64.RawURLEncoding.EncodeToString(signature)
 	if t.Token != nil {

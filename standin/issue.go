@@ -34,7 +34,9 @@ type TokenRequest struct {
 	Tenant                        string // Microsoft: tid; empty: MicrosoftTenant
 	DomainVerified                bool   // Microsoft: xms_edov
 
-	AuthTime  time.Time // zero: not sent by Google and OIDC, now for Apple
+	AMR []string // LINE: how they signed in; empty: pwd
+
+	AuthTime  time.Time // zero: not sent, but for Apple: now
 	IssuedAt  time.Time // zero: now
 	ExpiresAt time.Time // zero: an hour after IssuedAt
 
@@ -43,6 +45,8 @@ type TokenRequest struct {
 	CodeSubject       string // Apple: whom redeeming that code reveals; empty: Subject
 	StringBooleans    bool   // Apple: "true" instead of true
 	RealUserStatus    int    // Apple: 1 unknown, 2 likely real; 0 is left out
+
+	secret string // LINE: sign for the web, with this
 
 	// What a verifier must refuse.
 	Forgery Forgery
@@ -100,8 +104,8 @@ func (p *Provider) Issue(t TokenRequest) (*Credential, error) {
 	if t.Audience == "" || t.Subject == "" {
 		return nil, errors.New("stand-in provider: a token needs Audience and Subject; Mutate can take them out")
 	}
-	if p.kind == GitHub {
-		return nil, errors.New("stand-in provider: GitHub signs no id_tokens for people")
+	if !p.signs() {
+		return nil, fmt.Errorf("stand-in provider: %s signs no id_tokens for people", p.kind)
 	}
 	if t.AuthorizationCode && p.kind != Apple {
 		return nil, fmt.Errorf("stand-in provider: %s gives no authorization code with a native id_token", p.kind)
@@ -158,9 +162,14 @@ func (p *Provider) claims(t TokenRequest, c *Credential) map[string]any {
 		appleClaims(claims, t, issued)
 		return claims
 	}
-	if p.kind == Microsoft {
+	switch {
+	case p.kind == Microsoft:
 		microsoftClaims(claims, t)
-	} else if t.Email != "" {
+	case p.kind == Facebook:
+		claims["jti"] = randomText(16)
+	case p.kind == LINE:
+		claims["amr"] = orList(t.AMR, "pwd")
+	case t.Email != "":
 		claims["email_verified"] = !t.UnverifiedEmail
 	}
 	for name, value := range map[string]string{
@@ -209,6 +218,13 @@ func (p *Provider) nameOnce(t TokenRequest) string {
 		return ""
 	}
 	return string(user)
+}
+
+func orList(list []string, otherwise string) []string {
+	if len(list) == 0 {
+		return []string{otherwise}
+	}
+	return list
 }
 
 func orTime(t, otherwise time.Time) time.Time {

@@ -72,7 +72,7 @@ func (p *Provider) PublishKeys() {
 func (p *Provider) DropOldKeys() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.keys = p.keys[max(len(p.keys)-1, 0):] // GitHub has none
+	p.keys = p.keys[max(len(p.keys)-1, 0):] // GitHub and Discord have none
 }
 
 func (p *Provider) currentKey() *signingKey {

@@ -14,13 +14,19 @@ import (
 // Kind says whose shapes a provider speaks.
 type Kind string
 
-// The kinds. Google, Apple and Microsoft sign under their own issuers, whatever address the stand-in has; OIDC is an
-// issuer of its own. GitHub signs nothing. An OIDC provider asked without the scope openid is a plain OAuth 2.0 one.
+// The kinds. Google, Apple, Microsoft, Facebook and LINE sign under their own issuers, whatever address the stand-in has;
+// OIDC is an issuer of its own, and GitLab a self-managed instance at its own address. GitHub and Discord sign nothing,
+// Facebook nothing but what it gives to apps (Limited Login). LINE signs for apps with ES256, and for a web client with
+// HS256 and the client's secret. An OIDC provider asked without the scope openid is a plain OAuth 2.0 one.
 const (
 	Google    Kind = "google"
 	Apple     Kind = "apple"
 	Microsoft Kind = "microsoft"
 	GitHub    Kind = "github"
+	Facebook  Kind = "facebook"
+	LINE      Kind = "line"
+	Discord   Kind = "discord"
+	GitLab    Kind = "gitlab"
 	OIDC      Kind = "oidc"
 )
 
@@ -29,6 +35,10 @@ const (
 	GoogleIssuer = "https://accounts.google.com"
 	AppleIssuer  = "https://appleid.apple.com"
 	GitHubIssuer = "https://github.com/login/oauth" // of its redirects only (RFC 9207)
+
+	FacebookIssuer = "https://www.facebook.com" // of Limited Login's tokens; its keys are on another host
+	LINEIssuer     = "https://access.line.me"
+	DiscordIssuer  = "https://discord.com" // stands nowhere: what Countersign keeps its people under
 
 	// MicrosoftTenant is the organisation of everybody whose Person or TokenRequest names no other.
 	MicrosoftTenant = "5ca1ab1e-0000-4000-8000-000000000001"
@@ -41,10 +51,11 @@ func MicrosoftIssuer(tenant string) string {
 	return "https://login.microsoftonline.com/" + tenant + "/v2.0"
 }
 
-// Provider is a stand-in identity provider: an HTTP server on loopback. Every one but GitHub serves URL/jwks and
-// URL/.well-known/openid-configuration; all sign in people with a browser at URL/authorize and redeem codes at
-// URL/token (Apple: URL/auth/authorize, URL/auth/token and URL/auth/revoke). Google and OIDC serve URL/userinfo, GitHub
-// URL/user and URL/user/emails.
+// Provider is a stand-in identity provider: an HTTP server on loopback. Every one but GitHub and Discord serves
+// URL/jwks and URL/.well-known/openid-configuration; all sign in people with a browser at URL/authorize and redeem codes
+// at URL/token (Apple: URL/auth/authorize, URL/auth/token and URL/auth/revoke). Google and OIDC serve URL/userinfo,
+// GitHub URL/user and URL/user/emails, Facebook URL/me, Discord URL/users/@me. GitLab has everything where an instance
+// has it: URL/oauth/authorize, URL/oauth/token, URL/oauth/userinfo and URL/oauth/discovery/keys.
 //
 // Its methods may be called from several goroutines.
 type Provider struct {
@@ -89,7 +100,9 @@ func NewProvider(kind Kind, options ...ProviderOption) (*Provider, error) {
 		option(p)
 	}
 	switch kind {
-	case Google, Microsoft, GitHub, OIDC:
+	case Google, Microsoft, GitHub, Facebook, Discord, GitLab, OIDC:
+	case LINE:
+		p.alg = jose.ES256
 	case Apple:
 		team, err := newAppleTeam()
 		if err != nil {
@@ -99,10 +112,10 @@ func NewProvider(kind Kind, options ...ProviderOption) (*Provider, error) {
 	default:
 		return nil, fmt.Errorf("stand-in provider: no kind %q", kind)
 	}
-	if p.alg != jose.RS256 && kind != OIDC {
+	if p.alg != jose.RS256 && kind != OIDC && kind != LINE {
 		return nil, fmt.Errorf("stand-in provider: %s signs with RS256 only", kind)
 	}
-	if kind != GitHub { // which signs nothing
+	if p.signs() {
 		if _, err := p.addKey(true); err != nil {
 			return nil, err
 		}
@@ -130,10 +143,19 @@ func (p *Provider) Issuer() string {
 		return MicrosoftIssuer(MicrosoftTenant)
 	case GitHub:
 		return GitHubIssuer
-	case OIDC:
+	case Facebook:
+		return FacebookIssuer
+	case LINE:
+		return LINEIssuer
+	case Discord:
+		return DiscordIssuer
+	case GitLab, OIDC:
 	}
 	return p.URL()
 }
+
+// signs tells whether it has keys at all.
+func (p *Provider) signs() bool { return p.kind != GitHub && p.kind != Discord }
 
 // Start listens again after Stop, at the same address. It is called by NewProvider.
 func (p *Provider) Start() error {
@@ -169,47 +191,53 @@ func (p *Provider) Close() { p.Stop() }
 
 func (p *Provider) handler() http.Handler {
 	mux := http.NewServeMux()
-	if p.kind != GitHub {
+	at := p.paths()
+	if p.signs() {
 		mux.HandleFunc("GET /.well-known/openid-configuration", p.serveDiscovery)
-		mux.HandleFunc("GET /jwks", p.serveJWKS)
+		mux.HandleFunc("GET "+at.keys, p.serveJWKS)
 	}
-	mux.HandleFunc("GET "+p.authorizePath(), p.serveAuthorize)
-	mux.HandleFunc("POST "+p.authorizePath(), p.serveDecision)
+	mux.HandleFunc("GET "+at.authorize, p.serveAuthorize)
+	mux.HandleFunc("POST "+at.authorize, p.serveDecision)
 	switch p.kind {
 	case Apple:
 		mux.HandleFunc("POST /auth/token", p.serveAppleToken)
 		mux.HandleFunc("POST /auth/revoke", p.serveAppleRevoke)
+		return p.behaving(mux)
 	case GitHub:
-		mux.HandleFunc("POST /token", p.serveToken)
 		mux.HandleFunc("GET /user", p.serveGitHubUser)
 		mux.HandleFunc("GET /user/emails", p.serveGitHubEmails)
-	case Google, Microsoft, OIDC:
-		mux.HandleFunc("POST /token", p.serveToken)
-		mux.HandleFunc("GET /userinfo", p.serveUserInfo)
+	case Facebook:
+		mux.HandleFunc("GET /me", p.serveFacebookMe)
+	case Discord:
+		mux.HandleFunc("GET /users/@me", p.serveDiscordUser)
+	case Google, Microsoft, LINE, GitLab, OIDC:
+		mux.HandleFunc("GET "+at.userInfo, p.serveUserInfo)
 	}
+	mux.HandleFunc("POST "+at.token, p.serveToken)
 	return p.behaving(mux)
 }
 
-func (p *Provider) authorizePath() string {
-	if p.kind == Apple {
-		return "/auth/authorize"
-	}
-	return "/authorize"
-}
+// paths are where its endpoints are.
+type paths struct{ authorize, token, userInfo, keys string }
 
-func (p *Provider) tokenPath() string {
-	if p.kind == Apple {
-		return "/auth/token"
+func (p *Provider) paths() paths {
+	switch p.kind {
+	case Apple:
+		return paths{"/auth/authorize", "/auth/token", "", "/jwks"}
+	case GitLab:
+		return paths{"/oauth/authorize", "/oauth/token", "/oauth/userinfo", "/oauth/discovery/keys"}
+	case Google, Microsoft, GitHub, Facebook, LINE, Discord, OIDC:
 	}
-	return "/token"
+	return paths{"/authorize", "/token", "/userinfo", "/jwks"}
 }
 
 func (p *Provider) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
+	at := p.paths()
 	document := map[string]any{
 		"issuer":                                p.Issuer(),
-		"jwks_uri":                              p.URL() + "/jwks",
-		"authorization_endpoint":                p.URL() + p.authorizePath(),
-		"token_endpoint":                        p.URL() + p.tokenPath(),
+		"jwks_uri":                              p.URL() + at.keys,
+		"authorization_endpoint":                p.URL() + at.authorize,
+		"token_endpoint":                        p.URL() + at.token,
 		"token_endpoint_auth_methods_supported": []string{"client_secret_post", "client_secret_basic"},
 		"response_types_supported":              []string{"code"},
 		"subject_types_supported":               []string{"public"},
@@ -224,10 +252,12 @@ func (p *Provider) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 		document["issuer"] = MicrosoftIssuer("{tenantid}") // to the letter: it stands in no token
 	case OIDC:
 		document["authorization_response_iss_parameter_supported"] = true
-	case Google, GitHub:
+	case LINE:
+		document["id_token_signing_alg_values_supported"] = []string{string(p.alg), "HS256"} // one for apps, one for the web
+	case Google, GitHub, Facebook, Discord, GitLab:
 	}
-	if p.kind != Apple {
-		document["userinfo_endpoint"] = p.URL() + "/userinfo"
+	if p.kind != Apple && p.kind != Facebook {
+		document["userinfo_endpoint"] = p.URL() + at.userInfo
 	}
 	p.mu.Lock()
 	change := p.web.mischief.Discovery

@@ -370,7 +370,7 @@ func TestARequestMustMakeSense(t *testing.T) {
 	if _, err := standin.NewProvider(standin.Google, standin.WithES256()); err == nil {
 		t.Error("Google with ES256: accepted")
 	}
-	if _, err := standin.NewProvider("facebook"); err == nil {
+	if _, err := standin.NewProvider("friendster"); err == nil {
 		t.Error("an unknown kind: accepted")
 	}
 }

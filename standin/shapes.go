@@ -2,7 +2,7 @@ package standin
 
 // Person is somebody with an account at a provider.
 type Person struct {
-	Subject      string // the provider's name for them: sub; Microsoft's oid, a GUID; GitHub's id, a number
+	Subject      string // the provider's name for them: sub; Microsoft's oid, a GUID; GitHub's id, a number; Facebook's and Discord's id, digits
 	Email        string
 	Name         string
 	HostedDomain string // Google Workspace: hd
@@ -52,6 +52,13 @@ func OpenIDNative(client string, who Person) TokenRequest {
 
 // MicrosoftNative is the id_token of MSAL for a mobile client.
 func MicrosoftNative(client string, who Person) TokenRequest { return who.token(client) }
+
+// FacebookLimited is the AuthenticationToken of Limited Login, which Facebook's SDK for iOS gives where tracking was not
+// allowed. The access token of its other login is no token of this kind: it says nothing to anybody but Facebook.
+func FacebookLimited(appID string, who Person) TokenRequest { return who.token(appID) }
+
+// LINENative is the id_token of LINE's SDKs and of LIFF: ES256, the audience is the channel id.
+func LINENative(channelID string, who Person) TokenRequest { return who.token(channelID) }
 
 // token is an id_token with all that is known of a person.
 func (who Person) token(client string) TokenRequest {

@@ -22,13 +22,13 @@ const module = "github.com/countersign/countersign"
 // The floors of the house, from the ground up.
 var (
 	nouns    = rooms("internal/domain", "internal/oauth")
-	tools    = rooms("internal/event", "internal/fetch", "internal/httpd", "internal/jose", "internal/keyring", "internal/mail", "internal/store")
-	evidence = rooms("internal/accesstoken", "internal/dpop", "internal/passkey", "internal/upstream")
-	rules    = rooms("internal/apikey", "internal/backchannel", "internal/bearer", "internal/clientauth", "internal/flow", "internal/grant", "internal/offer", "internal/session", "internal/signin", "internal/token")
+	tools    = rooms("internal/event", "internal/fetch", "internal/httpd", "internal/jose", "internal/keyring", "internal/keyset", "internal/mail", "internal/store")
+	evidence = rooms("internal/accesstoken", "internal/clientmeta", "internal/dpop", "internal/passkey", "internal/upstream")
+	rules    = rooms("internal/apikey", "internal/backchannel", "internal/bearer", "internal/clientauth", "internal/flow", "internal/grant", "internal/offer", "internal/registration", "internal/session", "internal/signin", "internal/token")
 	doors    = rooms("internal/accounthttp", "internal/adminhttp", "internal/oauthhttp", "internal/pages")
 	public   = rooms("client", "resource")
 	// What needs no database, so that evidence and what app servers import may use it.
-	storeless = all(nouns, rooms("internal/event", "internal/fetch", "internal/jose"))
+	storeless = all(nouns, rooms("internal/event", "internal/fetch", "internal/jose", "internal/keyset"))
 )
 
 // mayImport says of every room which others it may import, itself and nothing else aside. Folders below a room are
@@ -40,12 +40,14 @@ var mayImport = map[string][]string{
 	"internal/event":   {},
 	"internal/fetch":   nouns,
 	"internal/jose":    {},
+	"internal/keyset":  rooms("internal/jose"),
 	"internal/store":   all(nouns, rooms("internal/event")),
 	"internal/mail":    {},
 	"internal/keyring": all(nouns, rooms("internal/event", "internal/jose", "internal/store")),
 	"internal/httpd":   all(nouns, rooms("internal/event")),
 
 	"internal/accesstoken": storeless,
+	"internal/clientmeta":  storeless,
 	"internal/dpop":        storeless,
 	"internal/passkey":     storeless,
 	"internal/upstream":    storeless,
@@ -57,16 +59,18 @@ var mayImport = map[string][]string{
 	"internal/session":     all(nouns, tools, evidence),
 	"internal/signin":      all(nouns, tools, evidence, rooms("internal/session")),
 	"internal/token":       all(nouns, tools, evidence, rooms("internal/session")),
-	"internal/offer":       nouns,
+	"internal/offer":       all(nouns, rooms("internal/jose")),
 	"internal/grant":       all(nouns, tools, evidence, rooms("internal/clientauth", "internal/offer", "internal/session", "internal/signin", "internal/token")),
 	"internal/flow":        all(nouns, tools, evidence, rooms("internal/clientauth", "internal/offer", "internal/session", "internal/signin", "internal/token")),
+
+	"internal/registration": all(nouns, tools, evidence, rooms("internal/apikey", "internal/clientauth")),
 
 	"internal/accounthttp": all(nouns, tools, evidence, rules),
 	"internal/adminhttp":   all(nouns, tools, evidence, rules),
 	"internal/oauthhttp":   all(nouns, tools, evidence, rules),
 	"internal/pages":       all(nouns, tools, evidence, rules),
 
-	"internal/config": all(nouns, rooms("internal/fetch", "internal/jose", "internal/keyring", "internal/upstream")),
+	"internal/config": all(nouns, rooms("internal/clientmeta", "internal/fetch", "internal/jose", "internal/keyring", "internal/upstream")),
 	"internal/app":    all(nouns, tools, evidence, rules, doors, rooms("internal/config")),
 	"internal/demo":   all(nouns, evidence, public, rooms("internal/app", "internal/config", "internal/jose", "standin")),
 

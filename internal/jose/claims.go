@@ -14,6 +14,9 @@ type Claims struct{ m map[string]any }
 // Has tells whether the member is there at all.
 func (c Claims) Has(name string) bool { _, ok := c.m[name]; return ok }
 
+// Len counts the members.
+func (c Claims) Len() int { return len(c.m) }
+
 func wrongType(name, want string) error { return fmt.Errorf("%q is not %s", name, want) }
 
 // String returns a member that must be a JSON string; ok is false if absent; a wrong type is an error.
@@ -144,4 +147,23 @@ func (c Claims) Digits(name string) (value string, ok bool, err error) {
 		return "", true, wrongType(name, "a whole number")
 	}
 	return string(number), true, nil
+}
+
+// Text returns any member as it would be written in a form: a string as it is, everything else as JSON.
+func (c Claims) Text(name string) (value string, ok bool) {
+	v, ok := c.m[name]
+	if text, isString := v.(string); isString || !ok {
+		return text, ok
+	}
+	written, err := json.Marshal(v)
+	return string(written), err == nil
+}
+
+// ObjectsJSON returns a member that must be an array of objects, written anew: names in order, numbers as they were.
+func (c Claims) ObjectsJSON(name string) (value json.RawMessage, ok bool, err error) {
+	if _, ok, err = c.Objects(name); !ok || err != nil {
+		return nil, ok, err
+	}
+	value, err = json.Marshal(c.m[name])
+	return value, true, err
 }

@@ -21,23 +21,43 @@ var errJSON = errors.New("not strict JSON")
 // most. Two names that differ only in case are duplicates too: other readers confuse them. Numbers are kept as
 // json.Number.
 func ParseObject(data []byte) (Claims, error) {
-	if !utf8.Valid(data) {
-		return Claims{}, fmt.Errorf("%w: invalid UTF-8", errJSON)
-	}
-	r := &reader{data: string(data)}
-	r.space()
-	if r.peek() != '{' {
-		return Claims{}, r.fail("no object")
-	}
-	m, err := r.object(1)
+	v, err := parseOnly(data, '{')
 	if err != nil {
 		return Claims{}, err
 	}
+	m, _ := v.(map[string]any) // what begins with a brace is nothing else
+	return Claims{m}, nil
+}
+
+// ParseArray reads one JSON array as strictly: map[string]any, []any, string, json.Number, bool and nil are what it holds.
+func ParseArray(data []byte) ([]any, error) {
+	v, err := parseOnly(data, '[')
+	if err != nil {
+		return nil, err
+	}
+	list, _ := v.([]any) // the same
+	return list, nil
+}
+
+// parseOnly reads the one value that begins so, and nothing else.
+func parseOnly(data []byte, first byte) (any, error) {
+	if !utf8.Valid(data) {
+		return nil, fmt.Errorf("%w: invalid UTF-8", errJSON)
+	}
+	r := &reader{data: string(data)}
+	r.space()
+	if r.peek() != first {
+		return nil, r.fail("no " + map[byte]string{'{': "object", '[': "array"}[first])
+	}
+	v, err := r.value(0)
+	if err != nil {
+		return nil, err
+	}
 	r.space()
 	if r.at != len(r.data) {
-		return Claims{}, r.fail("something follows the object")
+		return nil, r.fail("something follows the value")
 	}
-	return Claims{m}, nil
+	return v, nil
 }
 
 // reader walks valid UTF-8; it is always at the next unread byte.

@@ -60,11 +60,8 @@ func ParsePublicJWK(data []byte) (*PublicKey, error) {
 }
 
 func publicKeyFrom(jwk Claims) (*PublicKey, error) {
-	// RFC 7518 §6: members of private keys, and of the symmetric key.
-	for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
-		if jwk.Has(name) {
-			return nil, ErrPrivateKey
-		}
+	if holdsSecret(jwk) {
+		return nil, ErrPrivateKey
 	}
 	k := &PublicKey{}
 	var alg, kty string

@@ -223,7 +223,7 @@ func TestFitsHonoursWhatTheSetSaysOfAKey(t *testing.T) {
 	}
 }
 
-// rfc8725-3.2-01
+// rfc8725-3.2-01 fapi2-security-5.4.1-04 fapi2-security-5.4.1-05
 func TestSignersThatAreRefused(t *testing.T) {
 	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {

@@ -35,6 +35,37 @@ func ParseSet(data []byte) ([]PublicKey, error) {
 	return keys, nil
 }
 
+// maxPublishedKeys bounds the set of a client: its keys to sign with, several while they are exchanged, and those for
+// other uses.
+const maxPublishedKeys = 32
+
+// ParsePublicSet is ParseSet for what a client publishes: a set in which any key is private or symmetric is refused as a
+// whole, for whoever published it did not mean to (RFC 7591 §2).
+func ParsePublicSet(data []byte) ([]PublicKey, error) {
+	set, err := ParseObject(data)
+	if err != nil {
+		return nil, fmt.Errorf("key set: %w", err)
+	}
+	members, _, err := set.Objects("keys")
+	if err != nil {
+		return nil, fmt.Errorf("key set: %w", err)
+	}
+	if len(members) > maxPublishedKeys {
+		return nil, fmt.Errorf("key set: more than %d keys", maxPublishedKeys)
+	}
+	for _, jwk := range members {
+		if holdsSecret(jwk) {
+			return nil, ErrPrivateKey
+		}
+	}
+	return ParseSet(data)
+}
+
+// holdsSecret looks for the members of private keys and of the symmetric key (RFC 7518 §6).
+func holdsSecret(jwk Claims) bool {
+	return slices.ContainsFunc([]string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"}, jwk.Has)
+}
+
 // forVerifying reads use and key_ops (RFC 7517 §4.2, §4.3).
 func forVerifying(jwk Claims) bool {
 	use, ok, err := jwk.String("use")

@@ -56,6 +56,9 @@ func (t *token) judge(e Expect) (*Subject, error) {
 	if s.AuthTime, err = t.date("auth_time", e.Now); err != nil {
 		return nil, err
 	}
+	if t.unattended() {
+		s.AuthTime = time.Time{}
+	}
 	name := p.subjectClaim()
 	if s.Subject, _, err = t.claims.String(name); err != nil || !soundSubject(s.Subject) {
 		return nil, refuse(err, "The id_token's %s is missing or not a string of at most %d characters.", name, maxSubject)
@@ -87,10 +90,14 @@ func (p *Provider) describe(s *Subject, claims jose.Claims) {
 	if s.Email == "" {
 		return
 	}
-	if p.kind == typeMicrosoft {
+	switch p.kind {
+	case typeMicrosoft:
 		s.EmailVerified = domainVerified(claims)
-	} else if verified, _, err := claims.Bool("email_verified"); err == nil {
-		s.EmailVerified = verified
+	case typeFacebook, typeLINE: // they know no such claim: whatever wrote one, it means nothing
+	default:
+		if verified, _, err := claims.Bool("email_verified"); err == nil {
+			s.EmailVerified = verified
+		}
 	}
 	s.ProvedEmail = p.provedEmail(s, claims)
 }

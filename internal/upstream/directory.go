@@ -13,6 +13,7 @@ import (
 
 	"github.com/countersign/countersign/internal/fetch"
 	"github.com/countersign/countersign/internal/jose"
+	"github.com/countersign/countersign/internal/keyset"
 )
 
 const (
@@ -50,8 +51,8 @@ func (d *directory) look(ctx context.Context) (endpoints, error) {
 	now := d.now()
 	d.mu.Lock()
 	found, known := d.found, !d.since.IsZero()
-	fresh := known && remainder(now, d.since, rediscoverAfter) > 0
-	fault, throttled := d.fault, remainder(now, d.tried, discoverRetry) > 0
+	fresh := known && keyset.Remainder(now, d.since, rediscoverAfter) > 0
+	fault, throttled := d.fault, keyset.Remainder(now, d.tried, discoverRetry) > 0
 	d.mu.Unlock()
 	switch {
 	case fresh || known && throttled:

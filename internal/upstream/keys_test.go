@@ -163,14 +163,7 @@ func TestKeysServeForADayWhileTheProviderIsDown(t *testing.T) {
 }
 
 // land waits for the fetch under way, if any.
-func (s *scene) land() {
-	s.keys.mu.Lock()
-	f := s.keys.flight
-	s.keys.mu.Unlock()
-	if f != nil {
-		<-f.done
-	}
-}
+func (s *scene) land() { s.keys.Landed() }
 
 func TestWithoutAnyKeysNothingIsJudged(t *testing.T) {
 	s := newScene(t, Settings{Type: "google"}, testKeys["rsa"])
@@ -224,14 +217,14 @@ func TestKeysAreFetchedAheadOfTheirExpiry(t *testing.T) {
 			s := newScene(t, Settings{Type: "google"}, testKeys["rsa"])
 			s.server.set(func(i *issuer) { i.maxAge = tc.maxAge })
 			start := s.clock.now()
-			s.keys.keepFresh(t.Context())
+			s.keys.KeepFresh(t.Context())
 			s.land()
 			s.clock.at = start.Add(tc.early)
-			if s.keys.keepFresh(t.Context()) != nil {
+			if s.keys.KeepFresh(t.Context()) {
 				t.Errorf("fetched again after %v", tc.early)
 			}
 			s.clock.at = start.Add(tc.due)
-			if s.keys.keepFresh(t.Context()) == nil {
+			if !s.keys.KeepFresh(t.Context()) {
 				t.Errorf("not fetched again after %v", tc.due)
 			}
 			s.land()
@@ -328,7 +321,7 @@ func TestDiscovery(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.clock.advance(13 * time.Hour)
-			s.keys.keepFresh(t.Context())
+			s.keys.KeepFresh(t.Context())
 			s.land()
 		}
 		if d, j := s.server.discoveryHits.Load(), s.server.jwksHits.Load(); d != 1 || j != 4 {

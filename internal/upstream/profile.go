@@ -12,11 +12,14 @@ import (
 )
 
 // members are the names under which an OAuth 2.0 provider says who somebody is.
-type members struct{ subject, email, emailVerified, name string }
+type members struct {
+	subject, email, name string
+	emailVerified        []string // all must say so
+}
 
 func newMembers(s Settings) members {
 	return members{
-		subject: cmp.Or(s.SubjectClaim, "sub"), email: s.EmailClaim, emailVerified: s.EmailVerifiedClaim, name: s.NameClaim,
+		subject: cmp.Or(s.SubjectClaim, "sub"), email: s.EmailClaim, emailVerified: strings.Fields(s.EmailVerifiedClaim), name: s.NameClaim,
 	}
 }
 
@@ -27,31 +30,65 @@ func (p *Provider) profile(ctx context.Context, at endpoints, body jose.Claims) 
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrUnavailable, p.name, err)
 	}
-	who, _, err := p.ask(ctx, at.userInfo, token)
+	var who jose.Claims
+	if p.kind == typeFacebook {
+		who, err = p.askFacebook(ctx, at, token)
+	} else {
+		who, _, err = p.ask(ctx, at.userInfo, token)
+	}
 	if err != nil {
 		return nil, err
 	}
 	s := &Subject{Provider: p.name, Issuer: p.issuers[0], Audience: p.client.id, IssuedAt: p.now()}
-	if p.kind == typeGitHub {
-		return s, p.fromGitHub(ctx, at, token, who, s)
+	switch p.kind {
+	case typeGitHub:
+		err = p.fromGitHub(ctx, at, token, who, s)
+	case typeFacebook:
+		err = fromFacebook(who, s)
+	case typeDiscord:
+		err = fromDiscord(who, s)
+	default:
+		err = p.members.read(who, s)
 	}
-	return s, p.members.read(who, s)
+	return s, err
 }
 
 func (m members) read(who jose.Claims, s *Subject) error {
-	if err := readSubject(who, m.subject, s); err != nil {
+	holder, name := member(who, m.subject)
+	if err := readSubject(holder, name, s); err != nil {
 		return err
 	}
 	if m.email != "" {
-		s.Email = information(who, m.email, maxEmail)
+		holder, name := member(who, m.email)
+		s.Email = information(holder, name, maxEmail)
 	}
 	if m.name != "" {
-		s.Name = information(who, m.name, maxName)
+		holder, name := member(who, m.name)
+		s.Name = information(holder, name, maxName)
 	}
-	if verified, _, err := who.Bool(m.emailVerified); err == nil && m.emailVerified != "" && s.Email != "" {
-		s.EmailVerified = verified
+	s.EmailVerified = s.Email != "" && len(m.emailVerified) > 0
+	for _, path := range m.emailVerified {
+		holder, name := member(who, path)
+		verified, _, err := holder.Bool(name)
+		s.EmailVerified = s.EmailVerified && err == nil && verified
 	}
 	return nil
+}
+
+// member finds the object that a dotted path ends in, and its member's name there. A member that is called like the
+// whole path goes first: some are named by a URL.
+func member(in jose.Claims, path string) (holder jose.Claims, name string) {
+	for {
+		first, rest, dotted := strings.Cut(path, ".")
+		if !dotted || in.Has(path) {
+			return in, path
+		}
+		inner, there, err := in.Object(first)
+		if err != nil || !there {
+			return in, path // where there is nothing of that name
+		}
+		in, path = inner, rest
+	}
 }
 
 // readSubject takes a text, or a whole number as it is written.

@@ -52,6 +52,7 @@ func TestAProviderWithoutIDTokensSignsInNoApp(t *testing.T) {
 // answering is a provider that says what a test wants it to.
 type answering struct {
 	token, user, emails string
+	me                  string // Facebook's and Discord's user
 	emailsStatus        int
 }
 
@@ -69,6 +70,8 @@ func (a answering) start(t testing.TB, s Settings) *Provider {
 	mux.HandleFunc("POST /token", say(a.token, 0))
 	mux.HandleFunc("GET /user", say(a.user, 0))
 	mux.HandleFunc("GET /userinfo", say(a.user, 0))
+	mux.HandleFunc("GET /me", say(a.me, 0))
+	mux.HandleFunc("GET /users/@me", say(a.me, 0))
 	mux.HandleFunc("GET /user/emails", say(a.emails, a.emailsStatus))
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -148,6 +151,41 @@ func TestMembersOfAGenericProviderAreReadAsConfigured(t *testing.T) {
 	for _, user := range []string{`{"sub":"x"}`, `{"id":""}`, `{"id":null}`, `{"id":7.5}`, `{"id":true}`, `{"id":"a\u0000b"}`, `{"id":["x"]}`, `{"id":"` + strings.Repeat("x", 256) + `"}`} {
 		got, err := answering{token: bearer, user: user}.start(t, s).Redeem(t.Context(), newTrip(), Returned{Code: "c"})
 		wantNo(t, got, err)
+	}
+}
+
+// A member may lie in an object, as Kakao's do, or be called by a URL.
+func TestMembersInsideOfObjectsAreReadByTheirPath(t *testing.T) {
+	s := Settings{
+		Type: "oauth2", Issuer: "https://kauth.example", AuthorizeURL: "https://kauth.example/a", TokenURL: "https://kauth.example/t", UserInfoURL: "https://kauth.example/u",
+		SubjectClaim: "id", EmailClaim: "account.email", EmailVerifiedClaim: "account.is_email_valid account.is_email_verified", NameClaim: "account.profile.nickname",
+	}
+	for user, want := range map[string]Subject{
+		`{"id":7,"account":{"email":"a@b.example","is_email_valid":true,"is_email_verified":true,"profile":{"nickname":"N"}}}`: {Email: "a@b.example", EmailVerified: true, Name: "N"},
+		`{"id":7,"account":{"email":"a@b.example","is_email_valid":false,"is_email_verified":true}}`:                           {Email: "a@b.example"},
+		`{"id":7,"account":{"email":"a@b.example","is_email_verified":true}}`:                                                  {Email: "a@b.example"},
+		`{"id":7,"account":{"is_email_valid":true,"is_email_verified":true}}`:                                                  {},
+		`{"id":7,"account":"x","email":"a@b.example","profile":{"nickname":"N"}}`:                                              {},
+		`{"id":7,"account":[{"email":"a@b.example"}]}`:                                                                         {},
+		`{"id":7,"account.email":"a@b.example","account":{"email":"c@d.example"}}`:                                             {Email: "a@b.example"},
+	} {
+		got, err := answering{token: bearer, user: user}.start(t, s).Redeem(t.Context(), newTrip(), Returned{Code: "c"})
+		if err != nil {
+			t.Errorf("%s: %v", user, err)
+			continue
+		}
+		if got.Subject.Subject != "7" || got.Subject.Email != want.Email || got.Subject.EmailVerified != want.EmailVerified || got.Subject.Name != want.Name {
+			t.Errorf("%s: %+v", user, got.Subject)
+		}
+	}
+	s.SubjectClaim = "response.id"
+	for user, want := range map[string]string{`{"response":{"id":"x"}}`: "x", `{"response":{"sub":"x"},"id":"y"}`: "", `{"response":7}`: "", `{"id":"y"}`: ""} {
+		got, err := answering{token: bearer, user: user}.start(t, s).Redeem(t.Context(), newTrip(), Returned{Code: "c"})
+		if want == "" {
+			wantNo(t, got, err)
+		} else if err != nil || got.Subject.Subject != want {
+			t.Errorf("%s: %+v, %v", user, got, err)
+		}
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/countersign/countersign/internal/jose"
 )
 
-// What the providers pin. All of them sign with RS256 only. Issuers are the spellings seen in tokens; the first is the
+// What the providers pin. All of them but LINE sign with RS256 only. Issuers are the spellings seen in tokens; the first is the
 // one we keep. Discovery is not asked: Apple's announced another issuer than its tokens carry, for two days in 2025.
 const (
 	googleKeys      = "https://www.googleapis.com/oauth2/v3/certs"
@@ -23,12 +23,11 @@ const (
 	appleToken     = appleIssuer + "/auth/token"
 	appleRevoke    = appleIssuer + "/auth/revoke"
 
-	// GitHub's is the iss of its redirects (RFC 9207): people's sign-ins there have no id_token.
-	githubIssuer    = "https://github.com/login/oauth"
-	githubAuthorize = githubIssuer + "/authorize"
-	githubToken     = githubIssuer + "/access_token"
-	githubUser      = "https://api.github.com/user"
-	githubEmails    = "https://api.github.com/user/emails"
+	// GitHub's issuer is the iss of its redirects (RFC 9207): people's sign-ins there have no id_token.
+	gitHubBase       = "https://github.com"
+	gitHubAPI        = "https://api.github.com"
+	gitHubIssuerPath = "/login/oauth"
+	githubIssuer     = gitHubBase + gitHubIssuerPath
 )
 
 var (
@@ -83,23 +82,36 @@ func (p *Provider) pin(s Settings, source *keySource) (err error) {
 		p.issuers, source.uri = []string{p.tenants.issuer()}, microsoftBase+s.Tenant+microsoftKeys
 		at.authorize, at.token = microsoftBase+s.Tenant+microsoftAuthorize, microsoftBase+s.Tenant+microsoftToken
 	case typeGitHub:
-		p.issuers, p.algs = []string{githubIssuer}, nil
-		at.authorize, at.token, at.userInfo, at.emails = githubAuthorize, githubToken, githubUser, githubEmails
+		err = p.pinGitHub(s)
+	case typeFacebook:
+		err = p.pinFacebook(s, source)
+	case typeLINE:
+		p.pinLINE(source)
+	case typeDiscord:
+		p.pinDiscord()
+	case typeGitLab:
+		err = p.pinGitLab(s, source)
 	case typeOIDC:
-		p.issuers, source.uri, source.discoverAt = []string{s.Issuer}, s.JWKSURI, s.Issuer
-		at.authorize, at.token, at.userInfo = s.AuthorizeURL, s.TokenURL, s.UserInfoURL
-		if at.authorize == "" || at.token == "" {
-			p.directory.discoverAt = s.Issuer
-		}
-		p.algs, err = generic(s)
+		err = p.pinOpenID(s, source)
 	case typeOAuth2:
 		p.issuers, p.algs = []string{s.Issuer}, nil
 		at.authorize, at.token, at.userInfo = s.AuthorizeURL, s.TokenURL, s.UserInfoURL
 		p.members = newMembers(s)
 		err = plainOAuth(s)
 	default:
-		err = fmt.Errorf("type %q is not google, apple, microsoft, github, oidc or oauth2", s.Type)
+		err = fmt.Errorf("type %q is not google, apple, microsoft, github, facebook, line, discord, gitlab, oidc or oauth2", s.Type)
 	}
+	return err
+}
+
+func (p *Provider) pinOpenID(s Settings, source *keySource) (err error) {
+	p.issuers, source.uri, source.discoverAt = []string{s.Issuer}, s.JWKSURI, s.Issuer
+	at := &p.directory.pinned
+	at.authorize, at.token, at.userInfo = s.AuthorizeURL, s.TokenURL, s.UserInfoURL
+	if at.authorize == "" || at.token == "" {
+		p.directory.discoverAt = s.Issuer
+	}
+	p.algs, err = generic(s)
 	return err
 }
 
@@ -116,6 +128,10 @@ func (p *Provider) standin(base string, source *keySource) {
 		at.authorize, at.token = base+"/auth/authorize", base+"/auth/token"
 	case typeGitHub:
 		at.userInfo, at.emails = base+"/user", base+"/user/emails"
+	case typeFacebook:
+		at.userInfo = base + "/me"
+	case typeDiscord:
+		at.userInfo = base + "/users/@me"
 	case typeOIDC, typeOAuth2:
 		at.userInfo = base + "/userinfo"
 	}

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -56,10 +57,10 @@ func (p *Provider) Redeem(ctx context.Context, t Trip, r Returned) (*Redeemed, e
 	}
 	// 3. The tokens, for a person.
 	out := &Redeemed{ClientID: p.client.id}
-	if p.keys == nil {
-		out.Subject, err = p.profile(ctx, at, body)
-	} else {
+	if p.givesIDToken() {
 		out.Subject, err = p.fromIDToken(ctx, at, t, r, body)
+	} else {
+		out.Subject, err = p.profile(ctx, at, body)
 	}
 	if err != nil {
 		return nil, p.forPage(err)
@@ -84,11 +85,7 @@ func (p *Provider) forPage(err error) error {
 
 // title is what a person calls the provider.
 func (p *Provider) title() string {
-	known := map[string]string{typeGoogle: "Google", typeApple: "Apple", typeMicrosoft: "Microsoft", typeGitHub: "GitHub"}
-	if title, ok := known[p.kind]; ok {
-		return title
-	}
-	return p.name
+	return cmp.Or(Title(p.kind), p.name)
 }
 
 // checkReturn holds iss against the provider before anything else is believed (RFC 9207 §2.4): an answer of another
@@ -164,6 +161,9 @@ func (p *Provider) postToken(ctx context.Context, at endpoints, form url.Values)
 
 // exchangeRefusal tells a code that is good for nothing from what the operator must mend, or time will.
 func (p *Provider) exchangeRefusal(status int, body jose.Claims) error {
+	if p.kind == typeFacebook {
+		return p.graphRefusal(status, body)
+	}
 	code, _, err := body.String("error")
 	if err != nil {
 		return fmt.Errorf("%w: redeem a code: status %d: %w", ErrUnavailable, status, err)
@@ -189,7 +189,11 @@ func (p *Provider) fromIDToken(ctx context.Context, at endpoints, t Trip, r Retu
 		Audiences: []string{p.client.id}, Nonce: t.Nonce, exactNonce: true,
 		ProviderCode: r.Code, CodeMember: "code", Now: p.now(),
 	}
-	s, err := p.Verify(ctx, raw, e)
+	opened, err := p.openRedeemed(ctx, raw)
+	if err != nil {
+		return nil, err
+	}
+	s, err := opened.hold(e)
 	if err != nil {
 		return nil, err
 	}

@@ -80,6 +80,13 @@ func TestWhatTheTokenEndpointGivesIsJudgedAsStrictlyAsAnAppsToken(t *testing.T) 
 		"older than ten minutes":         {standin.OIDC, claim("iat", 1893455000)},
 		"a code hash of another code":    {standin.OIDC, claim("c_hash", "AAAAAAAAAAAAAAAAAAAAAA")},
 		"no subject":                     {standin.OIDC, claim("sub", "")},
+		"another nonce from LINE":        {standin.LINE, standin.Mischief{Nonce: "another"}},
+		"no nonce from LINE":             {standin.LINE, standin.Mischief{Claims: func(claims map[string]any) { delete(claims, "nonce") }}},
+		"another channel of LINE":        {standin.LINE, standin.Mischief{Audience: "1234567890"}},
+		"another issuer from LINE":       {standin.LINE, claim("iss", "https://evil.example")},
+		"another nonce from GitLab":      {standin.GitLab, standin.Mischief{Nonce: "another"}},
+		"another app of GitLab":          {standin.GitLab, standin.Mischief{Audience: "another"}},
+		"GitLab's other instance":        {standin.GitLab, claim("iss", "https://gitlab.com")},
 		"another tenant than the issuer": {standin.Microsoft, claim("tid", tenantA)},
 		"Microsoft without oid":          {standin.Microsoft, standin.Mischief{Claims: func(claims map[string]any) { delete(claims, "oid") }}},
 		"another tenant than iss said": {standin.Microsoft, standin.Mischief{
@@ -103,7 +110,9 @@ func TestWhatTheTokenEndpointGivesIsJudgedAsStrictlyAsAnAppsToken(t *testing.T) 
 }
 
 func TestACodeOfAnotherTripIsRefused(t *testing.T) {
-	for _, kind := range []standin.Kind{standin.Google, standin.Apple, standin.Microsoft, standin.GitHub, standin.OIDC} {
+	for _, kind := range []standin.Kind{
+		standin.Google, standin.Apple, standin.Microsoft, standin.GitHub, standin.Facebook, standin.LINE, standin.Discord, standin.GitLab, standin.OIDC,
+	} {
 		t.Run(string(kind), func(t *testing.T) {
 			j := newJourney(t, kind, nil)
 			victims := newTrip()
@@ -141,7 +150,7 @@ func TestACodeOfAnotherClientIsRefused(t *testing.T) {
 }
 
 func TestTheProvidersNoIsSaidInAWordOfOurs(t *testing.T) {
-	for _, kind := range []standin.Kind{standin.Apple, standin.Google, standin.GitHub} {
+	for _, kind := range []standin.Kind{standin.Apple, standin.Google, standin.GitHub, standin.Facebook, standin.LINE, standin.Discord, standin.GitLab} {
 		t.Run(string(kind), func(t *testing.T) {
 			j := newJourney(t, kind, nil)
 			trip := newTrip()
@@ -208,6 +217,7 @@ func TestAWrongSecretIsTheOperatorsToMend(t *testing.T) {
 		change func(*Settings)
 	}{
 		"Google": {standin.Google, nil}, "Microsoft": {standin.Microsoft, nil}, "GitHub": {standin.GitHub, nil}, "OpenID": {standin.OIDC, nil},
+		"Facebook": {standin.Facebook, nil}, "LINE": {standin.LINE, nil}, "Discord": {standin.Discord, nil}, "GitLab": {standin.GitLab, nil},
 		"Apple": {standin.Apple, func(s *Settings) { s.PrivateKeyPEM = foreign }},
 	} {
 		j := newJourney(t, tc.kind, tc.change)
@@ -252,6 +262,7 @@ func TestATripWithoutItsSecretsIsNotBegun(t *testing.T) {
 func TestWhatProvidersCanBeAskedFor(t *testing.T) {
 	for kind, want := range map[standin.Kind][2]bool{ // FormPost, ProvesAuthTime
 		standin.Google: {false, false}, standin.Apple: {true, false}, standin.Microsoft: {false, false}, standin.GitHub: {false, false}, standin.OIDC: {false, true},
+		standin.Facebook: {false, false}, standin.LINE: {false, false}, standin.Discord: {false, false}, standin.GitLab: {false, false},
 	} {
 		j := newJourney(t, kind, nil)
 		if got := [2]bool{j.FormPost(), j.ProvesAuthTime()}; got != want || !j.Redirects() || j.Type() != string(kind) {

@@ -39,7 +39,9 @@ func newClient(s Settings) client {
 	if len(c.scopes) == 0 {
 		c.scopes = map[string][]string{
 			typeGoogle: {"openid", "email", "profile"}, typeMicrosoft: {"openid", "email", "profile"}, typeOIDC: {"openid", "email", "profile"},
-			typeApple: {"name", "email"}, typeGitHub: {"read:user", "user:email"},
+			typeApple: {"name", "email"}, typeGitHub: {"read:user", "user:email"}, typeFacebook: {"public_profile", "email"},
+			// LINE gives addresses only to channels that applied for it.
+			typeLINE: {"openid", "profile"}, typeDiscord: {"identify", "email"}, typeGitLab: {"openid", "email", "profile"},
 		}[s.Type]
 	}
 	return c
@@ -53,12 +55,16 @@ func (p *Provider) Redirects() bool {
 	return p.client.id != "" && p.client.secret != ""
 }
 
+// givesIDToken tells whether a trip ends with an id_token, and not with a question who somebody is.
+func (p *Provider) givesIDToken() bool { return p.keys != nil && p.kind != typeFacebook }
+
 // FormPost tells whether the browser comes back with a POST from the provider's site, without our SameSite=Lax cookies:
 // Apple does, wherever it is asked for a name or an address.
 func (p *Provider) FormPost() bool { return p.kind == typeApple }
 
 // ProvesAuthTime tells whether the provider can be asked to sign the person in anew, and says when it did. Microsoft
-// takes the question, but answers it only for clients registered to be told auth_time: it is not counted on.
+// takes the question, but answers it only for clients registered to be told auth_time: it is not counted on. LINE's and
+// GitLab's answer is taken where it comes; that they ask the person for it is not documented well enough to promise it.
 func (p *Provider) ProvesAuthTime() bool { return p.kind == typeOIDC }
 
 // AuthorizeURL returns where to send the browser. ErrUnavailable: the provider's endpoints cannot be had right now.
@@ -87,7 +93,7 @@ func (p *Provider) AuthorizeURL(ctx context.Context, t Trip) (string, error) {
 		q.Set("code_challenge", oauth.Challenge(t.Verifier))
 		q.Set("code_challenge_method", oauth.MethodS256)
 	}
-	if p.keys != nil {
+	if p.givesIDToken() {
 		q.Set("nonce", t.Nonce)
 	}
 	if p.FormPost() {
@@ -127,6 +133,13 @@ func (p *Provider) passOn(q url.Values, t Trip) {
 		}
 		if t.MaxAge != nil {
 			q.Set("max_age", strconv.FormatInt(*t.MaxAge, 10))
+		}
+		if len(t.UILocales) > 0 {
+			q.Set("ui_locales", strings.Join(t.UILocales, " "))
+		}
+	case typeLINE:
+		for name, value := range lineWords(t) {
+			q.Set(name, value)
 		}
 		if len(t.UILocales) > 0 {
 			q.Set("ui_locales", strings.Join(t.UILocales, " "))

@@ -17,15 +17,28 @@ const (
 	typeApple     = "apple"
 	typeMicrosoft = "microsoft"
 	typeGitHub    = "github"
+	typeFacebook  = "facebook"
+	typeLINE      = "line"
+	typeDiscord   = "discord"
+	typeGitLab    = "gitlab"
 	typeOIDC      = "oidc"
 	typeOAuth2    = "oauth2"
 )
 
+// titles are what people call the providers we know.
+var titles = map[string]string{
+	typeGoogle: "Google", typeApple: "Apple", typeMicrosoft: "Microsoft", typeGitHub: "GitHub",
+	typeFacebook: "Facebook", typeLINE: "LINE", typeDiscord: "Discord", typeGitLab: "GitLab",
+}
+
+// Title returns what people call the providers of a type; empty for the generic ones.
+func Title(typ string) string { return titles[typ] }
+
 // Settings of one provider, from configuration.
 type Settings struct {
 	Name    string
-	Type    string     // google | apple | microsoft | github | oidc | oauth2
-	Issuer  string     // oidc, oauth2 only; others' are built in. oauth2: our name of it, and its iss if it sends one (RFC 9207)
+	Type    string     // google | apple | microsoft | github | facebook | line | discord | gitlab | oidc | oauth2
+	Issuer  string     // oidc, oauth2 and gitlab only (empty there: https://gitlab.com); others' are built in. oauth2: our name of it, and its iss if it sends one (RFC 9207)
 	Standin string     // base URL of a stand-in, loopback only; replaces hosts of endpoints, not issuers
 	JWKSURI string     // oidc: empty means discovery at the configured issuer, once, lazily
 	Algs    []jose.Alg // oidc: empty means RS256 and ES256
@@ -43,11 +56,14 @@ type Settings struct {
 	Tenant  string
 	Tenants []string
 
+	BaseURL      string // GitHub only: of an Enterprise server; empty: github.com
+	GraphVersion string // Facebook only; empty: the one of this release
+
 	// oidc: empty means discovery. oauth2: all three are needed.
 	AuthorizeURL, TokenURL, UserInfoURL string
 
-	// oauth2 only: which members of the userinfo answer say what. SubjectClaim empty: "sub". An address counts as
-	// verified only by EmailVerifiedClaim.
+	// oauth2 only: which members of the userinfo answer say what; a.b is member b of the object a. SubjectClaim empty:
+	// "sub". An address counts as verified only by EmailVerifiedClaim, or all of them where it names several.
 	SubjectClaim, EmailClaim, EmailVerifiedClaim, NameClaim string
 	// WithoutPKCE leaves the code challenge out. It is wrong for every provider that takes one, or ignores it: only
 	// one that refuses requests with parameters it does not know needs this.
@@ -57,7 +73,7 @@ type Settings struct {
 // check holds against the type what does not depend on it alone.
 func (s *Settings) check() error {
 	secret := s.ClientSecret != "" || s.Type == typeApple && len(s.PrivateKeyPEM) > 0
-	needsClient := s.Type == typeGitHub || s.Type == typeOAuth2
+	needsClient := s.Type == typeGitHub || s.Type == typeDiscord || s.Type == typeOAuth2
 	switch {
 	case s.ClientID != "" && !secret && s.Type == typeApple:
 		return errors.New("sign-in by redirect needs Apple's team id, key id and private key")
@@ -71,14 +87,16 @@ func (s *Settings) check() error {
 		return errors.New("only type oauth2 may do without PKCE")
 	case s.Type != typeMicrosoft && (s.Tenant != "" || len(s.Tenants) > 0):
 		return errors.New("only type microsoft has tenants")
+	case s.Type == typeLINE && s.ClientID != "" && len(s.ClientSecret) < jose.MinSecret:
+		return fmt.Errorf("the channel secret of LINE has %d characters: it signs what LINE says", jose.MinSecret)
 	}
 	for _, scope := range s.Scopes {
 		if scope == "" || strings.ContainsFunc(scope, notScope) {
 			return fmt.Errorf("scope %q has characters a scope may not have", scope)
 		}
 	}
-	openID := s.Type == typeGoogle || s.Type == typeMicrosoft || s.Type == typeOIDC
-	if openID && len(s.Scopes) > 0 && !slices.Contains(s.Scopes, "openid") {
+	openID := []string{typeGoogle, typeMicrosoft, typeLINE, typeGitLab, typeOIDC}
+	if slices.Contains(openID, s.Type) && len(s.Scopes) > 0 && !slices.Contains(s.Scopes, "openid") {
 		return errors.New("the scopes lack openid: without it there is no id_token")
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 
 const (
 	ourID     = "countersign.at.the.provider"
-	ourSecret = "a secret with +, % and : in it"
+	ourSecret = "a secret with +, % and : in it, and long enough for LINE"
 	ourReturn = "https://id.example/federation/p/callback"
 )
 
@@ -45,14 +45,16 @@ func newJourney(t testing.TB, kind standin.Kind, change func(*Settings)) *journe
 	app := standin.Application{ClientID: ourID, Secret: ourSecret, RedirectURIs: []string{ourReturn}}
 	s := Settings{Name: "p", Type: string(kind), ClientID: ourID, ClientSecret: ourSecret, Standin: there.URL()}
 	switch kind {
-	case standin.OIDC:
+	case standin.OIDC, standin.GitLab:
 		s.Issuer, s.Standin = there.Issuer(), ""
 	case standin.Microsoft:
 		s.Tenant = "common"
 	case standin.Apple:
 		key := there.AppleKey()
 		s.ClientSecret, s.TeamID, s.KeyID, s.PrivateKeyPEM = "", key.TeamID, key.KeyID, key.PrivateKeyPEM
-	case standin.Google, standin.GitHub:
+	case standin.LINE:
+		s.Scopes = []string{"openid", "profile", "email"}
+	case standin.Google, standin.GitHub, standin.Facebook, standin.Discord:
 	}
 	if change != nil {
 		change(&s)
@@ -161,6 +163,10 @@ func TestATripToEveryProviderBringsSomebodyBack(t *testing.T) {
 		"Apple":     {standin.Apple, nil, func(s *Subject, now time.Time) { s.AuthTime = now }},
 		"Microsoft": {standin.Microsoft, nil, func(s *Subject, _ time.Time) { s.EmailVerified = false }},
 		"GitHub":    {standin.GitHub, nil, func(s *Subject, _ time.Time) { s.GivenName, s.FamilyName = "", "" }},
+		"Facebook":  {standin.Facebook, nil, func(s *Subject, _ time.Time) { s.EmailVerified = false }},
+		"LINE":      {standin.LINE, nil, func(s *Subject, _ time.Time) { s.EmailVerified = false }},
+		"Discord":   {standin.Discord, nil, func(s *Subject, _ time.Time) { s.GivenName, s.FamilyName = "", "" }},
+		"GitLab":    {standin.GitLab, nil, func(s *Subject, now time.Time) { s.AuthTime = now }},
 		"OpenID":    {standin.OIDC, nil, func(s *Subject, now time.Time) { s.AuthTime = now }},
 		"OAuth 2.0": {standin.OIDC, func(s *Settings) { oauth2Settings(s, s.Issuer) }, func(s *Subject, _ time.Time) { s.GivenName, s.FamilyName = "", "" }},
 		"OAuth 2.0 without PKCE": {standin.OIDC, func(s *Settings) {
@@ -239,6 +245,38 @@ func TestWhatTheBrowserIsSentWith(t *testing.T) {
 			Settings{Type: "github"}, asked, "https://github.com/login/oauth/authorize",
 			map[string]string{"scope": "read:user user:email", "nonce": "", "prompt": "select_account", "login_hint": "", "max_age": ""},
 		},
+		"GitHub Enterprise": {
+			Settings{Type: "github", BaseURL: "https://git.corp.example"}, asked, "https://git.corp.example/login/oauth/authorize",
+			map[string]string{"scope": "read:user user:email"},
+		},
+		"Facebook": {
+			Settings{Type: "facebook"}, asked, "https://www.facebook.com/v24.0/dialog/oauth",
+			map[string]string{"scope": "public_profile email", "nonce": "", "prompt": "", "login_hint": "", "max_age": "", "auth_type": ""},
+		},
+		"Facebook, another version": {
+			Settings{Type: "facebook", GraphVersion: "v31.1", Scopes: []string{"public_profile"}}, Trip{}, "https://www.facebook.com/v31.1/dialog/oauth",
+			map[string]string{"scope": "public_profile"},
+		},
+		"LINE": {
+			Settings{Type: "line"}, Trip{}, "https://access.line.me/oauth2/v2.1/authorize",
+			map[string]string{"scope": "openid profile", "prompt": "", "max_age": "", "disable_auto_login": ""},
+		},
+		"LINE, asked for a sign-in": {
+			Settings{Type: "line", Scopes: []string{"openid", "profile", "email"}}, asked, "https://access.line.me/oauth2/v2.1/authorize",
+			map[string]string{"scope": "openid profile email", "prompt": "", "max_age": "0", "disable_auto_login": "true", "ui_locales": "pt-BR en", "login_hint": ""},
+		},
+		"Discord": {
+			Settings{Type: "discord"}, asked, "https://discord.com/api/oauth2/authorize",
+			map[string]string{"scope": "identify email", "nonce": "", "prompt": "", "max_age": ""},
+		},
+		"GitLab": {
+			Settings{Type: "gitlab"}, asked, "https://gitlab.com/oauth/authorize",
+			map[string]string{"scope": "openid email profile", "prompt": "", "max_age": ""},
+		},
+		"GitLab of one's own": {
+			Settings{Type: "gitlab", Issuer: "https://corp.example/gitlab"}, Trip{}, "https://corp.example/gitlab/oauth/authorize",
+			map[string]string{"scope": "openid email profile"},
+		},
 		"OpenID, asked for a sign-in it can prove": {
 			Settings{Type: "oidc", Issuer: "https://corp.example", AuthorizeURL: "https://corp.example/a?brand=us", TokenURL: "https://corp.example/t"}, asked,
 			"https://corp.example/a",
@@ -279,7 +317,7 @@ func TestWhatTheBrowserIsSentWith(t *testing.T) {
 				t.Fatalf("%s, %v", address, err)
 			}
 			want := map[string]string{"response_type": "code", "client_id": ourID, "redirect_uri": ourReturn, "state": trip.State, "code_challenge_method": "S256"}
-			if p.keys != nil {
+			if p.givesIDToken() {
 				want["nonce"] = trip.Nonce
 			}
 			for name, value := range tc.want {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/countersign/countersign/internal/fetch"
 	"github.com/countersign/countersign/internal/jose"
+	"github.com/countersign/countersign/internal/keyset"
 )
 
 // The verdicts.
@@ -66,7 +67,7 @@ type Provider struct {
 	issuers []string
 	algs    []jose.Alg
 	source  *keySource
-	keys    *keyCache // nil: it signs no id_tokens
+	keys    *keyset.Cache // nil: it signs no id_tokens
 	fetch   *fetch.Client
 	now     func() time.Time
 	// namesPresenter: the tokens apps get from it always have an azp, so that a list of azp is a demand for one.
@@ -104,7 +105,7 @@ func (p *Provider) Run(ctx context.Context) {
 		<-ctx.Done()
 		return
 	}
-	p.keys.run(ctx)
+	p.keys.Run(ctx)
 }
 
 // Expect is what the caller demands of a token.
@@ -155,6 +156,11 @@ func (p *Provider) Verify(ctx context.Context, raw string, e Expect) (*Subject, 
 	if err != nil {
 		return nil, err
 	}
+	return t.hold(e)
+}
+
+// hold is the rest of the way, whoever opened the token.
+func (t *token) hold(e Expect) (*Subject, error) {
 	// 2. For one of this client's apps, not long ago.
 	s, err := t.judge(e)
 	if err != nil {

@@ -1,0 +1,228 @@
+// Package keyset keeps the public keys that somebody else publishes and may change: a provider's, a client's. It
+// decides when they are fetched: ahead of their expiry, one fetch at a time, never more than once a minute whoever asks
+// for what (RFC 8725 §3.10, ATTACKS ID05, CA06). How they are fetched, and which of them fits a token, is its owner's.
+package keyset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/countersign/countersign/internal/jose"
+)
+
+const (
+	// Interval is how long a fetch comes after the last one, at least, whatever asks for it.
+	Interval = time.Minute
+	// KeepWhileDown is how long keys are used after the last fetch that gave any.
+	KeepWhileDown = 24 * time.Hour
+
+	freshByDefault = time.Hour
+	fetchTimeout   = 5 * time.Second
+	runInterval    = 5 * time.Second
+)
+
+// ErrUnavailable is no verdict: nothing is known about a key, for the moment.
+var ErrUnavailable = errors.New("the keys are not to be had right now")
+
+var (
+	errThrottled = errors.New("too soon after the last fetch")
+	errNoKeys    = errors.New("the key set holds no key we can use")
+)
+
+// Throttled is an ErrUnavailable that ends on its own: after Wait the keys may be asked for again.
+type Throttled struct {
+	Wait  time.Duration
+	cause error
+}
+
+func (t *Throttled) Error() string {
+	return fmt.Sprintf("%v for %v: %v", ErrUnavailable, t.Wait, t.cause)
+}
+
+// Unwrap returns ErrUnavailable and the cause.
+func (t *Throttled) Unwrap() []error { return []error{ErrUnavailable, t.cause} }
+
+// Load fetches the keys now. Fresh is how long whoever published them vouches for them; zero: nothing was said of it.
+type Load func(context.Context) (keys []jose.PublicKey, fresh time.Duration, err error)
+
+// Options of a Cache.
+type Options struct {
+	FreshAtLeast, FreshAtMost time.Duration // bounds of what Load says
+	// Retry is the interval between fetches as long as there are no keys at all; zero: Interval.
+	Retry time.Duration
+	// Punctual: keys that are no longer fresh are asked for before they are used, so that one that was taken out of the
+	// set is not accepted long after. It is for who does not Run.
+	Punctual bool
+}
+
+// Cache keeps one set. Safe for concurrent use.
+type Cache struct {
+	load Load
+	now  func() time.Time
+	o    Options
+
+	mu      sync.Mutex
+	held    []jose.PublicKey
+	fetched time.Time     // when held was asked for; zero: never
+	fresh   time.Duration // how long held is vouched for
+	tried   time.Time     // when the last flight left
+	flight  *flight       // under way; nil: none
+}
+
+// flight is one fetch that all who need it wait for.
+type flight struct {
+	done chan struct{}
+	err  error // to be read after done
+}
+
+// New makes an empty cache.
+func New(load Load, now func() time.Time, o Options) *Cache {
+	if o.Retry == 0 {
+		o.Retry = Interval
+	}
+	return &Cache{load: load, now: now, o: o}
+}
+
+// Keys returns the set. Settled tells of the keys at hand whether a newer set would change nothing: if not, they are worth
+// one fetch; while fetching is throttled nothing is known, which is no verdict. Every error wraps ErrUnavailable. The
+// slice is shared.
+func (c *Cache) Keys(ctx context.Context, settled func([]jose.PublicKey) bool) ([]jose.PublicKey, error) {
+	c.mu.Lock()
+	now := c.now()
+	held, usable := c.held, c.usable(now)
+	enough := usable && settled(held)
+	if enough && !c.overdue(now) {
+		if c.due(now) {
+			c.refresh(ctx, now) // and nobody waits for it
+		}
+		c.mu.Unlock()
+		return held, nil
+	}
+	f := c.refresh(ctx, now)
+	wait := c.wait(now)
+	c.mu.Unlock()
+	if f == nil {
+		if enough { // overdue, and just asked for in vain
+			return held, nil
+		}
+		return nil, &Throttled{wait, errThrottled}
+	}
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, ctx.Err())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case f.err == nil:
+		return c.held, nil
+	case enough:
+		return held, nil
+	}
+	return nil, &Throttled{c.wait(now), f.err}
+}
+
+// LastTried is when whoever publishes the keys was last asked for them; zero: never.
+func (c *Cache) LastTried() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tried
+}
+
+// usable tells whether held may still be used, fresh or not.
+func (c *Cache) usable(now time.Time) bool {
+	return !c.fetched.IsZero() && now.Sub(c.fetched) <= KeepWhileDown
+}
+
+// due tells whether it is time to fetch: before the keys expire, so that nobody waits for it.
+func (c *Cache) due(now time.Time) bool {
+	return c.fetched.IsZero() || now.Sub(c.fetched) >= c.fresh*4/5
+}
+
+func (c *Cache) overdue(now time.Time) bool { return c.o.Punctual && now.Sub(c.fetched) >= c.fresh }
+
+// wait is how long the next fetch must wait; zero: it need not. It is called with the lock held.
+func (c *Cache) wait(now time.Time) time.Duration {
+	if c.usable(now) {
+		return Remainder(now, c.tried, Interval)
+	}
+	return Remainder(now, c.tried, c.o.Retry)
+}
+
+// Remainder of an interval that began at since; zero if it is over, or was never begun.
+func Remainder(now, since time.Time, interval time.Duration) time.Duration {
+	if passed := now.Sub(since); !since.IsZero() && passed >= 0 && passed < interval {
+		return interval - passed
+	}
+	return 0
+}
+
+// refresh returns the flight under way, or starts one; nil while throttled. It is called with the lock held.
+func (c *Cache) refresh(ctx context.Context, now time.Time) *flight {
+	switch {
+	case c.flight != nil:
+		return c.flight
+	case c.wait(now) > 0:
+		return nil
+	}
+	f := &flight{done: make(chan struct{})}
+	c.flight, c.tried = f, now
+	go c.fly(context.WithoutCancel(ctx), f, now)
+	return f
+}
+
+// fly fetches. What is no set of usable keys replaces nothing.
+func (c *Cache) fly(ctx context.Context, f *flight, now time.Time) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	keys, fresh, err := c.load(ctx)
+	if err == nil && len(keys) == 0 {
+		err = errNoKeys
+	}
+	if fresh == 0 {
+		fresh = freshByDefault
+	}
+	c.mu.Lock()
+	if err == nil {
+		c.held, c.fetched, c.fresh = keys, now, min(max(fresh, c.o.FreshAtLeast), c.o.FreshAtMost)
+	}
+	f.err, c.flight = err, nil
+	c.mu.Unlock()
+	close(f.done)
+}
+
+// Run keeps the set fresh until ctx ends.
+func (c *Cache) Run(ctx context.Context) {
+	ticker := time.NewTicker(runInterval)
+	defer ticker.Stop()
+	for {
+		c.KeepFresh(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// KeepFresh starts a fetch if one is due, or joins the one under way, and tells whether there is one.
+func (c *Cache) KeepFresh(ctx context.Context) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	return c.due(now) && c.refresh(ctx, now) != nil
+}
+
+// Landed waits for the fetch under way, if there is one.
+func (c *Cache) Landed() {
+	c.mu.Lock()
+	f := c.flight
+	c.mu.Unlock()
+	if f != nil {
+		<-f.done
+	}
+}
