@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/countersign/countersign/internal/oauth"
 )
 
 // Key is a key of the server, without its secret.
@@ -51,12 +53,17 @@ func (c *Client) DropKey(ctx context.Context, kid string) error {
 // DisableClient makes a client unusable at once: no sign-in, no refresh. It stays so until EnableClient, whatever the
 // configuration file says. Scope: clients.write.
 func (c *Client) DisableClient(ctx context.Context, id string) error {
-	return c.call(ctx, http.MethodPost, path("clients", id, "disable"), nil, nil, nil)
+	return c.call(ctx, http.MethodPost, clientPath(id, "disable"), nil, nil, nil)
 }
 
 // EnableClient undoes DisableClient. Scope: clients.write.
 func (c *Client) EnableClient(ctx context.Context, id string) error {
-	return c.call(ctx, http.MethodPost, path("clients", id, "enable"), nil, nil, nil)
+	return c.call(ctx, http.MethodPost, clientPath(id, "enable"), nil, nil, nil)
+}
+
+// clientPath is the path of a client, whose id may be an address.
+func clientPath(id string, act ...string) string {
+	return path(append([]string{"clients", oauth.Segment(id)}, act...)...)
 }
 
 // Event is one row of the audit trail.

@@ -17,6 +17,18 @@
 // with a proof by that key, made for this very request and not seen before. Anything else is answered the way RFC 6750
 // and RFC 9449 ask for, with a sentence for the developer of the app.
 //
+// # Client certificates
+//
+// A token that is bound to a client certificate (RFC 8705) passes only over a TLS connection on which the client showed
+// this very certificate. The app server has to ask for it, and need not know who signed it:
+//
+//	server.TLSConfig = &tls.Config{ClientAuth: tls.RequestClientCert}
+//
+// A server that does not ask refuses such tokens, whoever sends them. Verify reads r.TLS and never a header. Behind a
+// proxy that ends TLS there is no certificate in the connection: let the proxy pass TLS through, or, where only the proxy
+// can reach the app server and it takes the header of its own name away from everybody else's requests, set r.TLS in a
+// handler of your own before the middleware.
+//
 // # What it keeps
 //
 // The issuer's keys are fetched when first needed and kept as long as the issuer says, with one fetch at a time. While

@@ -48,7 +48,7 @@ func TestASharedNonceKeyMakesEveryAnswerToAProofBringANonce(t *testing.T) {
 	}
 }
 
-// rfc9449-6-01
+// rfc9449-6-01 fapi2-security-5.3.4-05
 func TestPossession(t *testing.T) {
 	a := newAPI(t, nil)
 	p, other := newProver(), newProver()

@@ -98,6 +98,9 @@ func (v *Verifier) challenges(e *Error) []string {
 		params = append(params, quote("scope", strings.Join(e.scopes, " ")))
 	}
 	realm := quote("realm", v.config.Audience)
+	if v.published != nil {
+		realm += ", " + quote("resource_metadata", v.published.url) // RFC 9728 §5.1
+	}
 	bearer := schemeBearer + " " + realm
 	proof := schemeDPoP + " " + realm + ", " + quote("algs", proofAlgs)
 	withError := func(challenge string) string { return strings.Join(append([]string{challenge}, params...), ", ") }

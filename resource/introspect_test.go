@@ -11,7 +11,7 @@ func asking(c *resource.Config) {
 	c.IntrospectionURL, c.ResourceID, c.ResourceSecret = c.Issuer+"/introspect", "todo:api", "pass:word+%"
 }
 
-// rfc7662-4-06
+// rfc7662-4-06 fapi2-security-5.3.4-03
 func TestIntrospectionDecidesAfterTheLocalChecks(t *testing.T) {
 	a := newAPI(t, asking)
 	token := "Bearer " + a.issuer.token(nil)

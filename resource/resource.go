@@ -37,6 +37,9 @@ type Config struct {
 	ResourceID       string
 	ResourceSecret   string
 
+	// Metadata is published where MetadataHandler is mounted, and named by every challenge. Nil: neither.
+	Metadata *Metadata
+
 	Leeway     time.Duration // for clocks that differ; zero: 30 s; at most 60 s
 	HTTPClient *http.Client  // nil: one with a timeout of 5 s that follows no redirects
 	Now        func() time.Time
@@ -52,6 +55,7 @@ type Verifier struct {
 	proofs     *dpop.Verifier
 	seen       *dpop.Replay
 	introspect *introspector // nil: not asked
+	published  *published    // nil: there is no Metadata
 	// handsOut: whoever sends a proof gets a nonce for the next one with every answer, for all processes behind this
 	// address know it, or demand one. A nonce of this process alone is handed out only where nothing else will do:
 	// another process would refuse the proof that carries it.
@@ -74,13 +78,18 @@ func New(c Config) (*Verifier, error) {
 	if err := c.complete(); err != nil {
 		return nil, fmt.Errorf("resource: %w", err)
 	}
+	document, err := c.publish()
+	if err != nil {
+		return nil, fmt.Errorf("resource: %w", err)
+	}
 	v := &Verifier{
 		config: c,
 		keys:   &keySet{url: c.JWKSURL, client: c.HTTPClient, now: c.Now},
 		proofs: &dpop.Verifier{Nonces: nonces(c.NonceKey), RequireNonce: c.RequireNonce},
 		seen:   dpop.NewReplay(rememberedProofs),
 
-		handsOut: handsOut,
+		published: document,
+		handsOut:  handsOut,
 	}
 	v.checker = &accesstoken.Checker{Issuer: c.Issuer, Audience: []string{c.Audience}, Keys: v.keys.find, Leeway: c.Leeway}
 	if c.IntrospectionURL != "" {

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"net/http"
 	"time"
@@ -95,10 +96,13 @@ func noKeys(err error) *Error {
 	return e
 }
 
-// possession checks that the sender holds the key the token is bound to (RFC 9449 §7.1, §7.2).
+// possession checks that the sender holds what the token is bound to: the certificate (RFC 8705 §3), the key (RFC 9449
+// §7.1, §7.2), or both.
 func (v *Verifier) possession(ctx context.Context, r *http.Request, p presented, token *accesstoken.Token, now time.Time) *Error {
 	bound := token.JKT != ""
 	switch {
+	case !token.FitsCertificate(shown(r)):
+		return unauthorized(oauth.InvalidToken, "This access token is bound to a client certificate. Send it over a TLS connection that shows this certificate.")
 	case bound && p.scheme != schemeDPoP:
 		return unauthorized(oauth.InvalidToken, "This access token is bound to a key. Send it as DPoP, with a proof in the DPoP header.")
 	case !bound && p.scheme == schemeDPoP:
@@ -127,6 +131,15 @@ func (v *Verifier) possession(ctx context.Context, r *http.Request, p presented,
 		return unavailable("Too many proofs are remembered to take another. Send the request again with a new one.", err)
 	}
 	return nil
+}
+
+// shown are the certificates of the request's own TLS connection. No header is read: whoever sends one could write any
+// certificate into it.
+func shown(r *http.Request) []*x509.Certificate {
+	if r.TLS == nil {
+		return nil
+	}
+	return r.TLS.PeerCertificates
 }
 
 func enough(token *accesstoken.Token, scopes []string) *Error {

@@ -30,7 +30,7 @@ func TestBothAlgorithmsPass(t *testing.T) {
 	a.get(t, "Bearer "+a.issuer.token(nil)).want(t, http.StatusOK, "")
 }
 
-// rfc6749-7-01, rfc9068-4-02, rfc9068-4-03, rfc9068-4-05, rfc9068-4-06, rfc9700-2.3-03
+// fapi2-security-5.3.4-03, rfc6749-7-01, rfc9068-4-02, rfc9068-4-03, rfc9068-4-05, rfc9068-4-06, rfc9700-2.3-03
 func TestClaimsThatAreRefused(t *testing.T) {
 	a := newAPI(t, nil)
 	now := a.clock.now()
@@ -134,6 +134,7 @@ func TestForeignSignaturesAreRefused(t *testing.T) {
 	a.get(t, "Bearer "+sign(mismatch, "at+jwt", a.issuer.claims())).want(t, http.StatusUnauthorized, "invalid_token")
 }
 
+// fapi2-security-5.3.4-04
 func TestScopes(t *testing.T) {
 	a := newAPI(t, nil)
 	token := a.issuer.token(nil)
@@ -148,6 +149,7 @@ func TestScopes(t *testing.T) {
 	a.get(t, "Bearer "+prefix).want(t, http.StatusForbidden, "insufficient_scope")
 }
 
+// fapi2-security-5.3.4-01 fapi2-security-5.3.4-02
 func TestTheTokenIsTakenFromTheHeaderAlone(t *testing.T) {
 	a := newAPI(t, nil)
 	token := a.issuer.token(nil)

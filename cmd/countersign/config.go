@@ -39,6 +39,9 @@ func (k *configCheckCmd) Run(c *console) error {
 	for _, w := range cfg.Warnings() {
 		_, _ = fmt.Fprintf(c.out, "note: %s\n", w)
 	}
+	for _, line := range cfg.Profiles() {
+		_, _ = fmt.Fprintln(c.out, line)
+	}
 	_, err = fmt.Fprintf(c.out, "%s: good. Issuer %s, %s, %s, %s.\n", name, cfg.Issuer,
 		count(len(cfg.Providers), "provider"), count(len(cfg.Resources), "resource"), count(len(cfg.Clients), "client"))
 	return err

@@ -26,15 +26,17 @@ type console struct {
 
 // commands is the whole command line.
 type commands struct {
-	Serve   serveCmd   `cmd:"" group:"Run" help:"Serve. Without a configuration file: dev mode, for this machine alone."`
-	Demo    demoCmd    `cmd:"" group:"Run" help:"Play the whole story with stand-in providers, phones and a thief."`
-	Migrate migrateCmd `cmd:"" group:"Run" help:"Bring the database schema up to date. serve does it too."`
-	Config  configCmd  `cmd:"" group:"Set up" help:"Check a configuration."`
-	Key     keyCmd     `cmd:"" group:"Set up" help:"The keys that sign and seal."`
-	APIKey  apiKeyCmd  `cmd:"" group:"Set up" name:"api-key" help:"The keys of the admin API."`
-	Account accountCmd `cmd:"" group:"Operate" help:"People: look them up, disable them."`
-	Session sessionCmd `cmd:"" group:"Operate" help:"Where people are signed in: list, end."`
-	Version versionCmd `cmd:"" group:"Other" help:"Print the version."`
+	Serve             serveCmd             `cmd:"" group:"Run" help:"Serve. Without a configuration file: dev mode, for this machine alone."`
+	Demo              demoCmd              `cmd:"" group:"Run" help:"Play the whole story with stand-in providers, phones and a thief."`
+	Migrate           migrateCmd           `cmd:"" group:"Run" help:"Bring the database schema up to date. serve does it too."`
+	Config            configCmd            `cmd:"" group:"Set up" help:"Check a configuration."`
+	Key               keyCmd               `cmd:"" group:"Set up" help:"The keys that sign and seal."`
+	APIKey            apiKeyCmd            `cmd:"" group:"Set up" name:"api-key" help:"The keys of the admin API."`
+	Account           accountCmd           `cmd:"" group:"Operate" help:"People: look them up, disable them."`
+	Session           sessionCmd           `cmd:"" group:"Operate" help:"Where people are signed in: list, end."`
+	Client            clientCmd            `cmd:"" group:"Operate" help:"Apps: those that registered themselves; disable any."`
+	RegistrationToken registrationTokenCmd `cmd:"" group:"Operate" name:"registration-token" help:"Initial access tokens: who may register clients."`
+	Version           versionCmd           `cmd:"" group:"Other" help:"Print the version."`
 }
 
 const description = `Countersign is the authorization server for mobile apps.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -33,6 +35,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await":    await,
 			"fromfile": fromFile,
+			"register": register,
 			"signin":   world.signIn,
 		},
 	})
@@ -98,6 +101,31 @@ func fromFile(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: fromfile name file")
 	}
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
+}
+
+// register FILE registers a client with the initial access token in a file, and puts its id into CLIENT.
+func register(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 {
+		ts.Fatalf("usage: register file")
+	}
+	const metadata = `{"client_name":"Harbour Helper","redirect_uris":["https://harbour.example/cb"],"token_endpoint_auth_method":"none"}`
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://localhost:"+ts.Getenv("PORT")+"/register", strings.NewReader(metadata))
+	ts.Check(err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(ts.ReadFile(args[0])))
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	ts.Check(err)
+	var answer struct {
+		ID string `json:"client_id"`
+	}
+	err = errors.Join(json.NewDecoder(resp.Body).Decode(&answer), resp.Body.Close())
+	ts.Check(err)
+	if (resp.StatusCode == http.StatusCreated) == neg {
+		ts.Fatalf("status %d", resp.StatusCode)
+	}
+	ts.Setenv("CLIENT", answer.ID)
 }
 
 // signIn SUBJECT signs a phone in with the stand-in Google and puts its account and session into ACCOUNT and SESSION.

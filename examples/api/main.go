@@ -18,7 +18,10 @@ func main() {
 	origin := flag.String("origin", "http://127.0.0.1:3002", "of the SPA that calls it from the browser")
 	base := flag.String("url", "http://127.0.0.1:4000", "how callers write its address; DPoP proofs name it")
 	flag.Parse()
-	v, err := resource.New(resource.Config{Issuer: *issuer, Audience: *audience, BaseURL: *base})
+	v, err := resource.New(resource.Config{
+		Issuer: *issuer, Audience: *audience, BaseURL: *base,
+		Metadata: &resource.Metadata{Scopes: []string{"todos.read"}, Name: "Todos"},
+	})
 	if err != nil {
 		start.Exit(err)
 	}
@@ -28,6 +31,7 @@ func main() {
 func handler(v *resource.Verifier, origin string) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /todos", v.Middleware("todos.read")(http.HandlerFunc(todos)))
+	mux.Handle(v.MetadataPath(), v.MetadataHandler()) // for clients that do not know yet whose tokens this API takes
 	return cors(origin, mux)
 }
 

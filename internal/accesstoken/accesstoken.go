@@ -5,6 +5,7 @@ package accesstoken
 import (
 	"context"
 	"crypto"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,6 +25,7 @@ var (
 const (
 	maxLeeway   = 60 * time.Second
 	maxJTIBytes = 256
+	maxBytes    = 32 << 10 // authorization_details alone may have 16 KiB, which base64 makes a third longer
 )
 
 // Token is a verified access token.
@@ -35,12 +37,14 @@ type Token struct {
 	SessionID string // `sid`; empty for client credentials
 	Scope     []string
 	JTI       string
-	JKT       string // cnf.jkt; empty for a bearer token
+	JKT       string // cnf.jkt; empty: bound to no DPoP key
+	X5T       string // cnf["x5t#S256"]; empty: bound to no certificate
 	IssuedAt  time.Time
 	ExpiresAt time.Time
 	AuthTime  time.Time // zero if unproven
 	ACR       string
 	AMR       []string
+	Details   json.RawMessage // authorization_details (RFC 9396 §9.1): a JSON array of objects; empty: none
 }
 
 // KeyFunc returns the key the issuer publishes under kid for alg; an unknown kid is an error.
@@ -60,7 +64,7 @@ func (c *Checker) Check(ctx context.Context, raw string, now time.Time) (*Token,
 	if c.Issuer == "" || c.Keys == nil || c.Audience != nil && len(c.Audience) == 0 {
 		return nil, invalid("the checker has no issuer, no keys or no audience")
 	}
-	policy := jose.Policy{Algs: []jose.Alg{jose.ES256, jose.RS256}, Typ: "at+jwt"}
+	policy := jose.Policy{Algs: []jose.Alg{jose.ES256, jose.RS256}, Typ: "at+jwt", MaxBytes: maxBytes}
 	claims, _, err := jose.Verify(ctx, raw, policy, c.key)
 	if err != nil {
 		return nil, verdict(err)

@@ -3,6 +3,7 @@ package accesstoken
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -292,7 +293,10 @@ func TestRequiredClaims(t *testing.T) {
 // DP09: a token bound to something we do not know must not pass for a bearer token.
 func TestATokenBoundInAnotherWayIsRefused(t *testing.T) {
 	for name, cnf := range map[string]any{
-		"empty": map[string]string{}, "by certificate": map[string]string{"x5t#S256": jkt}, "jkt empty": map[string]string{"jkt": ""},
+		"empty": map[string]string{}, "a key in full": map[string]any{"jwk": map[string]string{}}, "by certificate, short": map[string]string{"x5t#S256": jkt[:42]},
+		"by certificate, empty": map[string]string{"x5t#S256": ""}, "by another hash": map[string]string{"x5t#S512": jkt},
+		"one we know and one we do not": map[string]string{"jkt": jkt, "kid": "x"}, "a good and a bad one": map[string]string{"jkt": jkt, "x5t#S256": "x"},
+		"jkt empty": map[string]string{"jkt": ""},
 		"jkt short": map[string]string{"jkt": jkt[:42]}, "jkt number": map[string]int{"jkt": 7}, "null": nil,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -300,6 +304,34 @@ func TestATokenBoundInAnotherWayIsRefused(t *testing.T) {
 			claims["cnf"] = cnf
 			wantInvalid(t, checker(), sign(t, jose.ES256, "at+jwt", claims))
 		})
+	}
+}
+
+// rfc8705-3.1-01, rfc8705-3.1-02
+func TestATokenMayBeBoundToACertificateAKeyOrBoth(t *testing.T) {
+	cert, other := &x509.Certificate{Raw: []byte("a certificate")}, &x509.Certificate{Raw: []byte("another")}
+	x5t := CertificateThumbprint(cert)
+	for name, cnf := range map[string]map[string]string{
+		"key": {"jkt": jkt}, "certificate": {"x5t#S256": x5t}, "both": {"jkt": jkt, "x5t#S256": x5t},
+	} {
+		claims := payload()
+		claims["cnf"] = cnf
+		tok, err := checker().Check(t.Context(), sign(t, jose.ES256, "at+jwt", claims), now)
+		if err != nil || tok.JKT != cnf["jkt"] || tok.X5T != cnf["x5t#S256"] {
+			t.Fatalf("%s: %+v %v", name, tok, err)
+		}
+		free := cnf["x5t#S256"] == ""
+		for shown, fits := range map[string]struct {
+			list []*x509.Certificate
+			want bool
+		}{
+			"none": {nil, free}, "its own": {[]*x509.Certificate{cert}, true}, "another": {[]*x509.Certificate{other}, free},
+			"its own as somebody's issuer": {[]*x509.Certificate{other, cert}, free},
+		} {
+			if tok.FitsCertificate(fits.list) != fits.want {
+				t.Errorf("bound to a %s, shown %s: %v", name, shown, !fits.want)
+			}
+		}
 	}
 }
 

@@ -7,8 +7,8 @@ import (
 	"github.com/countersign/countersign/internal/oauth"
 )
 
-// jktLength is that of a base64url SHA-256 (RFC 7638).
-const jktLength = 43
+// thumbprintLength is that of a base64url SHA-256 (RFC 7638, RFC 8705 §3.1).
+const thumbprintLength = 43
 
 // read takes the claims of RFC 9068 §2.2 over, each in its type; aud is judged by the Checker.
 func read(claims jose.Claims) (*Token, error) {
@@ -53,6 +53,9 @@ func (t *Token) readOptional(claims jose.Claims) (err error) {
 	if t.AMR, _, err = claims.Strings("amr"); err != nil {
 		return invalid("%w", err)
 	}
+	if t.Details, _, err = claims.ObjectsJSON("authorization_details"); err != nil {
+		return invalid("%w", err)
+	}
 	scope, _, err := claims.String("scope")
 	if err != nil {
 		return invalid("%w", err)
@@ -64,7 +67,8 @@ func (t *Token) readOptional(claims jose.Claims) (err error) {
 	return nil
 }
 
-// readConfirmation reads cnf (RFC 9449 §6.1). A token bound in a way we do not know must not pass for a bearer token.
+// readConfirmation reads cnf: a DPoP key (RFC 9449 §6.1), a certificate (RFC 8705 §3.1) or both. A token bound in a way we
+// do not know must not pass for one that is bound to less.
 func (t *Token) readConfirmation(claims jose.Claims) error {
 	cnf, ok, err := claims.Object("cnf")
 	if err != nil {
@@ -73,8 +77,19 @@ func (t *Token) readConfirmation(claims jose.Claims) error {
 	if !ok {
 		return nil
 	}
-	if t.JKT, _, err = cnf.String("jkt"); err != nil || len(t.JKT) != jktLength {
-		return invalid("cnf has no jkt")
+	known := 0
+	for name, into := range map[string]*string{"jkt": &t.JKT, "x5t#S256": &t.X5T} {
+		value, there, err := cnf.String(name)
+		if err != nil || (there && len(value) != thumbprintLength) {
+			return invalid("%s of cnf is no thumbprint", name)
+		}
+		if there {
+			*into = value
+			known++
+		}
+	}
+	if known == 0 || cnf.Len() != known {
+		return invalid("cnf has a binding that is not known here, or none")
 	}
 	return nil
 }

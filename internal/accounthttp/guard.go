@@ -50,7 +50,8 @@ func (d *Door) authenticate(r *http.Request) (caller, error) {
 		Authorization: r.Header.Values("Authorization"),
 		Proofs:        r.Header.Values("DPoP"),
 		Method:        r.Method,
-		URL:           d.Issuer + r.URL.EscapedPath(),
+		URL:           httpd.Base(r, d.Issuer) + r.URL.EscapedPath(),
+		Certificates:  httpd.Certificates(r),
 		HasQueryToken: r.URL.Query().Has("access_token"),
 		Audience:      []string{d.Issuer},
 	})

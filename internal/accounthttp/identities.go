@@ -60,7 +60,7 @@ func (d *Door) account(w http.ResponseWriter, r *http.Request, who caller) {
 		return
 	}
 	httpd.WriteJSON(w, r, http.StatusOK, accountBody{
-		ID: a.ID.String(), CreatedAt: a.CreatedAt.UTC(), SessionID: who.session.ID.String(), ClientID: who.client.ID,
+		ID: who.token.Subject, CreatedAt: a.CreatedAt.UTC(), SessionID: who.session.ID.String(), ClientID: who.client.ID,
 	})
 }
 

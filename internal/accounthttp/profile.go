@@ -70,7 +70,7 @@ func (d *Door) withdraw(w http.ResponseWriter, r *http.Request, who caller) {
 		fail(w, r, err)
 		return
 	}
-	if err := d.SignIn.WithdrawConsent(r.Context(), who.manage(r, body), r.PathValue("client_id")); err != nil {
+	if err := d.SignIn.WithdrawConsent(r.Context(), who.manage(r, body), oauth.FromSegment(r.PathValue("client_id"))); err != nil {
 		fail(w, r, err)
 		return
 	}

@@ -1,5 +1,5 @@
 // Package adminhttp is the admin API (/admin/v1) on the private listener, for app servers and the command line: look an
-// account up, see and end its sessions, disable it, rotate and drop signing keys, read the audit trail. It takes API
+// account up, see and end its sessions, disable it, rotate and drop signing keys, say who may register clients, read the audit trail. It takes API
 // keys and nothing else, each route one scope; no route makes an API key, so that a key can never grant more than it
 // has. It decodes, calls one rule and encodes.
 package adminhttp
@@ -50,8 +50,14 @@ func (d *Door) table() []entry {
 		{http.MethodGet, "/admin/v1/keys", apikey.KeysRead, d.keys},
 		{http.MethodPost, "/admin/v1/keys/rotate", apikey.KeysWrite, d.rotateKeys},
 		{http.MethodDelete, "/admin/v1/keys/{kid}", apikey.KeysWrite, d.dropKey},
+		{http.MethodGet, "/admin/v1/clients", apikey.ClientsRead, d.registeredClients},
+		{http.MethodGet, "/admin/v1/clients/{id}", apikey.ClientsRead, d.registeredClient},
+		{http.MethodDelete, "/admin/v1/clients/{id}", apikey.ClientsWrite, d.deleteClient},
 		{http.MethodPost, "/admin/v1/clients/{id}/disable", apikey.ClientsWrite, d.disableClient},
 		{http.MethodPost, "/admin/v1/clients/{id}/enable", apikey.ClientsWrite, d.enableClient},
+		{http.MethodGet, "/admin/v1/registration-tokens", apikey.ClientsRead, d.registrationTokens},
+		{http.MethodPost, "/admin/v1/registration-tokens", apikey.ClientsWrite, d.createRegistrationToken},
+		{http.MethodDelete, "/admin/v1/registration-tokens/{id}", apikey.ClientsWrite, d.deleteRegistrationToken},
 		{http.MethodGet, "/admin/v1/events", apikey.AuditRead, d.events},
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -19,7 +20,9 @@ import (
 	"github.com/countersign/countersign/internal/apikey"
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/httpd"
+	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/internal/signin"
+	"github.com/countersign/countersign/internal/store"
 	"github.com/countersign/countersign/internal/token"
 	"github.com/countersign/countersign/test/house"
 )
@@ -32,12 +35,19 @@ type world struct {
 	in   *signin.Result
 }
 
+// strangerID is a client that registered itself; its id is no segment of a path.
+const strangerID = "https://stranger.example/client.json"
+
 func open(t *testing.T, h *house.House) world {
 	t.Helper()
 	door := &adminhttp.Door{DB: h.DB, APIKeys: h.APIKeys, Ring: h.Ring, Providers: h.Providers, SignIn: h.SignIn}
 	server := httptest.NewServer(httpd.Handler(httpd.Options{}, door.Routes()))
 	t.Cleanup(server.Close)
 	in := h.Enter(t, h.Request(t, h.Google, house.GoogleToken("ada"), house.Todo, ""))
+	stranger := domain.Client{ID: strangerID, Type: domain.ClientWeb, Registered: domain.RegisteredByAnybody, RegisteredAt: h.DB.Now()}
+	if _, err := h.DB.AddRegistration(t.Context(), store.NewRegistration{Registration: store.Registration{Client: stranger, Metadata: "{}"}}); err != nil {
+		t.Fatal(err)
+	}
 	return world{h, door, strings.TrimPrefix(server.URL, "http://"), in}
 }
 
@@ -50,8 +60,20 @@ func (w world) key(t *testing.T, scopes ...string) string {
 	return string(text)
 }
 
-// fill puts real names into a path of the table.
-func (w world) fill(path string) string {
+// fill puts real names into the path of a route.
+func (w world) fill(t *testing.T, route httpd.Route) string {
+	t.Helper()
+	path := route.Path
+	if strings.HasSuffix(path, "/registration-tokens/{id}") {
+		_, token, err := w.APIKeys.MintRegistration(t.Context(), "test", 1, time.Hour, domain.Event{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Replace(path, "{id}", token.ID.String(), 1)
+	}
+	if strings.HasSuffix(path, "/clients/{id}") { // of those that registered themselves
+		return strings.Replace(path, "{id}", oauth.Segment(strangerID), 1)
+	}
 	return strings.NewReplacer(
 		"/accounts/{id}", "/accounts/"+w.in.Session.AccountID.String(),
 		"/sessions/{id}", "/sessions/"+w.in.Session.ID.String(),
@@ -131,7 +153,7 @@ func TestEveryRouteWantsAnAPIKeyWithItsScope(t *testing.T) {
 	revoked := w.revoked(t)
 	before := w.rows(t)
 	for _, route := range w.door.Routes() {
-		path := w.fill(route.Path)
+		path := w.fill(t, route)
 		t.Run(route.Method+" "+route.Path, func(t *testing.T) {
 			for name, authorization := range map[string]string{
 				"nothing":               "",
@@ -155,10 +177,13 @@ func TestEveryRouteWantsAnAPIKeyWithItsScope(t *testing.T) {
 	}
 	for _, route := range w.door.Routes() { // and the key with all scopes gets through
 		body := ""
-		if route.Method == http.MethodPut { // replaces something: by nothing only if that is said
+		switch {
+		case route.Method == http.MethodPut: // replaces something: by nothing only if that is said
 			body = "{}"
+		case strings.HasSuffix(route.Path, "/registration-tokens"):
+			body = `{"name":"partners","uses":1,"expires_in":60}`
 		}
-		if a := w.send(t, route.Method, w.fill(route.Path), "Bearer "+all, body); a.status/100 != 2 {
+		if a := w.send(t, route.Method, w.fill(t, route), "Bearer "+all, body); a.status/100 != 2 {
 			t.Errorf("%s %s: %d %s", route.Method, route.Path, a.status, a.body)
 		}
 	}
@@ -200,6 +225,7 @@ func (w world) rows(t *testing.T) map[string]int64 {
 		t.Fatal(err)
 	}
 	delete(n, "api_keys")
+	delete(n, "registration_tokens")
 	delete(n, "events")
 	return n
 }
@@ -214,7 +240,7 @@ func TestBodiesAreReadStrictly(t *testing.T) {
 			continue
 		}
 		for _, body := range []string{`{"verified":true}`, `{"now":true,"now":false}`, `{"state":"active"}`, `[]`, `{}{}`, `x`} {
-			a := w.send(t, route.Method, w.fill(route.Path), key, body)
+			a := w.send(t, route.Method, w.fill(t, route), key, body)
 			a.wantProblem(t, 400)
 			if body == `[]` && !strings.Contains(a.body, "The body must be a JSON object.") {
 				t.Errorf("%s %s: %s", route.Method, route.Path, a.body)
@@ -238,6 +264,7 @@ func TestQueriesAreReadStrictly(t *testing.T) {
 		"/admin/v1/accounts?limit=0", "/admin/v1/accounts?limit=201", "/admin/v1/accounts?limit=x", "/admin/v1/accounts?limit=1&limit=2",
 		"/admin/v1/accounts?after=ses_x", "/admin/v1/accounts?after=%zz", "/admin/v1/accounts?a=1;b=2",
 		"/admin/v1/accounts/" + w.in.Session.AccountID.String() + "/sessions?ended=yes",
+		"/admin/v1/clients?all=1", "/admin/v1/clients?limit=0", "/admin/v1/clients/x?a=1", "/admin/v1/registration-tokens?a=1",
 		"/admin/v1/keys?all=1", "/admin/v1/events?account=ses_x", "/admin/v1/events?session=x", "/admin/v1/events?limit=-1",
 	} {
 		t.Run(path, func(t *testing.T) { w.send(t, "GET", path, key, "").wantProblem(t, 400) })
@@ -261,6 +288,11 @@ func TestNamesThatAreNotThere(t *testing.T) {
 		{"DELETE", "/admin/v1/sessions/" + domain.SessionID{1}.String()},
 		{"DELETE", "/admin/v1/keys/nothing"},
 		{"DELETE", "/admin/v1/keys/%27%20OR%201"},
+		{"GET", "/admin/v1/clients/nothing"},
+		{"GET", "/admin/v1/clients/" + house.Todo}, // the configuration's
+		{"DELETE", "/admin/v1/clients/" + house.Todo},
+		{"DELETE", "/admin/v1/registration-tokens/" + domain.RegistrationTokenID{1}.String()},
+		{"DELETE", "/admin/v1/registration-tokens/" + nobody}, // an id of another kind
 		{"POST", "/admin/v1/clients/nothing/disable"},
 		{"POST", "/admin/v1/clients/nothing/enable"},
 	} {

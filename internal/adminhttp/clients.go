@@ -1,5 +1,10 @@
 package adminhttp
 
+import "github.com/countersign/countersign/internal/oauth"
+
+// client is the one the path names.
+func (r request) client() string { return oauth.FromSegment(r.PathValue("id")) }
+
 type clientBody struct {
 	ID       string `json:"id"`
 	Disabled bool   `json:"disabled"`
@@ -13,7 +18,7 @@ func (d *Door) setClient(r request, disabled bool) (any, error) {
 	if err := r.empty(); err != nil {
 		return nil, err
 	}
-	client := r.PathValue("id")
+	client := r.client()
 	e := d.audit(r)
 	e.ClientID = client
 	if err := d.DB.SetClientDisabled(r.Context(), client, disabled, e); err != nil {

@@ -1,6 +1,7 @@
 // Package apikey owns the keys of the admin API: it mints them, checks them and revokes them. A key is shown once and
 // stored as a keyed hash; it carries scopes and no person. No key can make another: minting is for the command line,
-// which has the database and the master key.
+// which has the database and the master key. The initial access tokens with which clients register are made here too:
+// they let a client in and carry no scope.
 package apikey
 
 import (
@@ -11,8 +12,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/event"
@@ -29,6 +28,7 @@ const (
 	SessionsWrite = "sessions.write"
 	KeysRead      = "keys.read"
 	KeysWrite     = "keys.write"
+	ClientsRead   = "clients.read"
 	ClientsWrite  = "clients.write"
 	AuditRead     = "audit.read"
 )
@@ -36,7 +36,8 @@ const (
 // Scopes lists all of them.
 func Scopes() []string {
 	return []string{
-		AccountsRead, AccountsWrite, SessionsRead, SessionsWrite, KeysRead, KeysWrite, ClientsWrite, AuditRead,
+		AccountsRead, AccountsWrite, SessionsRead, SessionsWrite, KeysRead, KeysWrite, ClientsRead, ClientsWrite,
+		AuditRead,
 	}
 }
 
@@ -133,8 +134,7 @@ func refused(why string) error {
 }
 
 func check(name string, scopes []string) error {
-	n := utf8.RuneCountInString(name)
-	if n < 1 || n > maxNameRunes || !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	if !nameable(name) {
 		return ErrName
 	}
 	known := Scopes()

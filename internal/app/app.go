@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -18,8 +19,10 @@ import (
 	"github.com/countersign/countersign/internal/clientauth"
 	"github.com/countersign/countersign/internal/config"
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/fetch"
 	"github.com/countersign/countersign/internal/httpd"
 	"github.com/countersign/countersign/internal/keyring"
+	"github.com/countersign/countersign/internal/registration"
 	"github.com/countersign/countersign/internal/signin"
 	"github.com/countersign/countersign/internal/store"
 	"github.com/countersign/countersign/internal/token"
@@ -35,8 +38,10 @@ type Options struct {
 	// Public and Admin are listeners made beforehand, where the port must be known before the issuer is; nil: those
 	// of the configuration.
 	Public, Admin net.Listener
+	MTLS          net.Listener     // the same for mtls.listen
 	Clock         func() time.Time // nil: this machine's, set right by the database's; a clock given here is the truth
 	Keys          keyring.Options
+	Roots         *x509.CertPool // whose certificates the servers we fetch from may have; nil: the system's
 }
 
 // App is a built server. Run serves it; Close is for one that never runs.
@@ -44,20 +49,25 @@ type App struct {
 	config *config.Config
 	log    *slog.Logger
 
-	db        *store.DB
-	ring      *keyring.Ring
-	catalog   atomic.Pointer[domain.Catalog]
-	providers []*upstream.Provider
-	signIn    *signin.Service
-	tokens    *token.Service
-	clients   *clientauth.Service
-	farewells *backchannel.Service
-	apiKeys   *apikey.Service
-	hosted    hosted
-	metrics   *metrics
+	db           *store.DB
+	ring         *keyring.Ring
+	catalog      atomic.Pointer[domain.Catalog]
+	providers    []*upstream.Provider
+	signIn       *signin.Service
+	tokens       *token.Service
+	clients      *clientauth.Service
+	outbound     *fetch.Client
+	documents    *fetch.Client
+	farewells    *backchannel.Service
+	registration *registration.Service // nil: every client is declared
+	apiKeys      *apikey.Service
+	hosted       hosted
+	metrics      *metrics
 
 	publicListener, adminListener net.Listener
 	public, admin                 *http.Server
+	mutualListener                net.Listener // nil: nobody is asked for a certificate
+	mutual                        *http.Server
 
 	givenClock bool          // Options.Clock: never compared with the database's
 	ready      chan struct{} // closed when the first request would be answered
@@ -88,6 +98,7 @@ func New(ctx context.Context, c *config.Config, o Options) (_ *App, err error) {
 	if err := a.declare(ctx); err != nil {
 		return nil, err
 	}
+	a.fetchers(o)
 	if err := a.build(); err != nil {
 		return nil, err
 	}
@@ -103,7 +114,7 @@ func New(ctx context.Context, c *config.Config, o Options) (_ *App, err error) {
 // Close releases what New took. Run does it by itself.
 func (a *App) Close() error {
 	var errs []error
-	for _, l := range []net.Listener{a.publicListener, a.adminListener} {
+	for _, l := range []net.Listener{a.publicListener, a.mutualListener, a.adminListener} {
 		if l == nil {
 			continue
 		}
@@ -117,7 +128,7 @@ func (a *App) Close() error {
 	return errors.Join(errs...)
 }
 
-// Ready is closed once both listeners serve.
+// Ready is closed once all listeners serve.
 func (a *App) Ready() <-chan struct{} { return a.ready }
 
 // PublicURL is where the public listener is reached on this machine; apps use the issuer.
@@ -133,7 +144,7 @@ func (a *App) url(l net.Listener, secure bool) string {
 	return "http://" + l.Addr().String()
 }
 
-// listen takes both ports before anything is announced, so that a taken one stops the start.
+// listen takes all ports before anything is announced, so that a taken one stops the start.
 func (a *App) listen(ctx context.Context, o Options) (err error) {
 	if a.publicListener, err = listener(ctx, o.Public, a.config.Listen, "listen"); err != nil {
 		return err
@@ -141,16 +152,33 @@ func (a *App) listen(ctx context.Context, o Options) (err error) {
 	if a.adminListener, err = listener(ctx, o.Admin, a.config.Admin.Listen, "admin.listen"); err != nil {
 		return err
 	}
-	a.public, a.admin = httpd.Server(a.publicHandler()), httpd.Server(a.adminHandler())
-	for _, s := range []*http.Server{a.public, a.admin} {
-		s.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) // what strangers do to our sockets
+	if a.config.MTLS.On() {
+		if a.mutualListener, err = listener(ctx, o.MTLS, a.config.MTLS.Listen, "mtls.listen"); err != nil {
+			return err
+		}
 	}
+	public := a.publicHandler() // one for both ways to it: limits and the memory of proofs are one
+	a.public, a.admin = httpd.Server(public), httpd.Server(a.adminHandler())
 	if a.config.TLS.On() {
 		if a.public.TLSConfig, err = newCertificate(a.config.TLS, a.log).config(); err != nil {
 			return err
 		}
 	}
+	if a.mutualListener != nil {
+		a.mutual = a.mutualServer(public, a.public.TLSConfig)
+	}
+	for _, s := range a.servers() {
+		s.ErrorLog = slog.NewLogLogger(a.log.Handler(), slog.LevelDebug) // what strangers do to our sockets
+	}
 	return nil
+}
+
+// servers are those that are built, in the order in which they stop: the private one last, so that probes see it.
+func (a *App) servers() []*http.Server {
+	if a.mutual == nil {
+		return []*http.Server{a.public, a.admin}
+	}
+	return []*http.Server{a.public, a.mutual, a.admin}
 }
 
 func listener(ctx context.Context, made net.Listener, address, key string) (net.Listener, error) {

@@ -116,11 +116,17 @@ func openMaster(c *config.Config) (*keyring.Master, error) {
 	return keyring.ParseMaster([]byte(c.MasterKey))
 }
 
+// fetchers makes the two clients of the server: one asks whom the operator names, the other fetches what clients point at,
+// who may be anybody.
+func (a *App) fetchers(o Options) {
+	a.outbound = fetch.New(fetch.Options{AllowLoopback: a.config.AllowLoopback(), Roots: o.Roots})
+	a.documents = fetch.New(fetch.Options{Allow: a.config.FetchNetworks(), Roots: o.Roots})
+}
+
 // build makes the providers and the services that need more than one door.
 func (a *App) build() error {
-	outbound := fetch.New(fetch.Options{AllowLoopback: a.config.AllowLoopback()})
 	for _, s := range a.config.Upstream() {
-		p, err := upstream.New(s, outbound, a.db.Now)
+		p, err := upstream.New(s, a.outbound, a.db.Now)
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", s.Name, err)
 		}
@@ -142,10 +148,14 @@ func (a *App) build() error {
 	a.tokens = &token.Service{Issuer: a.config.Issuer, DB: a.db, Keys: a.ring, Sessions: a.signIn.Sessions}
 	a.clients = &clientauth.Service{
 		Catalog: a.catalog.Load, Failures: clientauth.NewLimiter(limits.AuthFailuresPerMinute), Now: a.db.Now,
-		Issuer: a.config.Issuer, TokenURL: a.config.Issuer + "/token", DB: a.db,
+		Issuer: a.config.Issuer, TokenURL: a.config.Issuer + "/token", DB: a.db, CA: a.authorities(), Fetch: a.documents,
 	}
+	if err := a.registrations(); err != nil {
+		return err
+	}
+	a.tokens.Client = a.clients.Named
 	a.farewells = &backchannel.Service{
-		DB: a.db, Tokens: a.tokens, Client: a.clients.Named, Fetch: outbound,
+		DB: a.db, Tokens: a.tokens, Client: a.clients.Named, Fetch: a.outbound, Strangers: a.documents,
 		GaveUp: func(err error) { a.log.Warn("a back-channel logout was given up", "cause", err) },
 		Silent: func(err error) { a.log.Warn("a client takes no back-channel logouts", "cause", err) },
 	}
@@ -173,14 +183,16 @@ func (a *App) doors() doors {
 	clients, tokens := a.clients, a.tokens
 	presented := &bearer.Service{Tokens: tokens, DPoP: proofs, Replay: seen}
 	grants := &grant.Service{
-		TokenURL: issuer + "/token", Issuer: issuer, DB: a.db, Catalog: a.catalog.Load, Clients: clients,
+		Issuer: issuer, DB: a.db, Catalog: a.catalog.Load, Clients: clients,
 		DPoP: proofs, Replay: seen, Sessions: sessions, SignIn: a.signIn, Tokens: tokens,
 	}
 	trips := a.trips(clients, tokens)
+	trips.DPoP, trips.Replay = proofs, seen
 	return doors{
 		oauth: &oauthhttp.Door{
 			Issuer: issuer, DB: a.db, Keys: a.ring, Clients: clients, Grant: grants, SignIn: a.signIn, Tokens: tokens, Bearer: presented,
-			Flow: trips, Locales: a.hosted.look.Tags(),
+			Flow: trips, Locales: a.hosted.look.Tags(), MTLS: a.mutualTLS(), Catalog: a.catalog.Load,
+			Registration: a.registration,
 		},
 		pages:   &pages.Door{Issuer: issuer, Flow: trips, Look: a.hosted.look, Client: clients.Named, Button: a.button},
 		account: &accounthttp.Door{Issuer: issuer, DB: a.db, Bearer: presented, SignIn: a.signIn, Client: clients.Named},

@@ -23,6 +23,7 @@ func (a *App) publicHandler() http.Handler {
 		Origin:         d.clients.KnowsOrigin,
 		DPoPNonce:      func() string { return d.nonces.Mint(a.db.Now()) },
 		TrustedProxies: networks(a.config.TrustedProxies),
+		HTTPSOnly:      strings.HasPrefix(a.config.Issuer, "https://"),
 		Problems:       []string{"/account/v1"},
 		Page:           d.pages.Fail,
 	}, d.oauth.Routes(), d.account.Routes(), d.pages.Routes())

@@ -14,6 +14,7 @@ import (
 	"github.com/countersign/countersign/internal/pages"
 	"github.com/countersign/countersign/internal/passkey"
 	"github.com/countersign/countersign/internal/token"
+	"github.com/countersign/countersign/internal/upstream"
 )
 
 // hosted is what the pages need beside the services that all doors share.
@@ -72,11 +73,9 @@ func (a *App) trips(clients *clientauth.Service, tokens *token.Service) *flow.Se
 		Tokens: tokens, Providers: a.signIn.Providers, Passkeys: a.hosted.passkeys, Mail: a.hosted.mailer,
 		Letters: a.hosted.look.Letter, MailsPerHour: limits.EmailCodesPerHour, MailsAskedPerHour: limits.EmailCodesAskedPerHour,
 		GuessesPerHour: limits.DeviceGuessesPerHour, Trips: flow.NewTripLimit(limits.TripsPerMinute),
+		Fetch: a.documents,
 	}
 }
-
-// names are how people call the providers we know.
-var names = map[string]string{"google": "Google", "apple": "Apple", "microsoft": "Microsoft", "github": "GitHub"}
 
 // button says how a provider is called on the login page, and whose mark it has.
 func (a *App) button(provider string) (label, typ string) {
@@ -85,7 +84,7 @@ func (a *App) button(provider string) (label, typ string) {
 			if p.Label != "" {
 				return p.Label, p.Type
 			}
-			return names[p.Type], p.Type
+			return upstream.Title(p.Type), p.Type
 		}
 	}
 	return "", ""

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -28,11 +27,16 @@ func (a *App) Run(ctx context.Context) error {
 	var jobs sync.WaitGroup
 	a.startJobs(background, &jobs)
 
-	failed := make(chan error, 2)
-	go func() { failed <- serve(a.public, a.publicListener, a.public.TLSConfig) }()
-	go func() { failed <- serve(a.admin, a.adminListener, nil) }()
+	failed := make(chan error, len(a.servers()))
+	go func() { failed <- serve(a.public, a.publicListener) }()
+	go func() { failed <- serve(a.admin, a.adminListener) }()
+	addresses := []any{"issuer", a.config.Issuer, "public", a.PublicURL(), "admin", a.AdminURL()}
+	if a.mutual != nil {
+		go func() { failed <- serve(a.mutual, a.mutualListener) }()
+		addresses = append(addresses, "mtls", a.MutualURL())
+	}
 	close(a.ready)
-	a.log.Info("serving", "issuer", a.config.Issuer, "public", a.PublicURL(), "admin", a.AdminURL())
+	a.log.Info("serving", addresses...)
 
 	var err error
 	select {
@@ -48,9 +52,9 @@ func (a *App) Run(ctx context.Context) error {
 }
 
 // serve serves one listener until it is shut down.
-func serve(s *http.Server, l net.Listener, secure *tls.Config) error {
+func serve(s *http.Server, l net.Listener) error {
 	var err error
-	if secure != nil {
+	if s.TLSConfig != nil {
 		err = s.ServeTLS(l, "", "")
 	} else {
 		err = s.Serve(l)
@@ -66,7 +70,7 @@ func (a *App) shutdown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
 	var errs []error
-	for _, s := range []*http.Server{a.public, a.admin} {
+	for _, s := range a.servers() {
 		if err := s.Shutdown(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("stop: %w", err), s.Close())
 		}
@@ -183,7 +187,8 @@ func (a *App) sweep(ctx context.Context) error {
 	if err == nil {
 		a.log.Debug("swept", "nonces", swept.Nonces, "sessions", swept.Sessions, "devices", swept.Devices,
 			"events", swept.Events, "keys", swept.Keys, "outbox", swept.Outbox,
-			"flows", swept.Flows, "browsers", swept.Browsers, "tallies", swept.Tallies, "notices", swept.Notices)
+			"flows", swept.Flows, "browsers", swept.Browsers, "tallies", swept.Tallies, "notices", swept.Notices,
+			"registration_tokens", swept.RegistrationTokens, "registrations", swept.Registrations)
 	}
 	return err
 }

@@ -32,6 +32,9 @@ type Service struct {
 	Tokens *token.Service
 	Client func(ctx context.Context, id string) (*domain.Client, error) // nil: there is none
 	Fetch  *fetch.Client
+	// Strangers posts to clients that nobody declared, who may not choose what the operator may (ATTACKS RG01); nil: Fetch.
+	Strangers *fetch.Client
+
 	GaveUp func(error) // hears why a client was not told, outside of any request; nil: nobody does
 	Silent func(error) // hears of a client that has not answered for a while: what it is to be told waits; nil: nobody does
 
@@ -149,7 +152,11 @@ func (s *Service) send(ctx context.Context, client *domain.Client, n store.Notic
 	}
 	ctx, cancel := context.WithTimeout(ctx, sendAtMost)
 	defer cancel()
-	answer, err := s.Fetch.PostForm(ctx, client.BackchannelLogout, url.Values{"logout_token": {logout}})
+	way := s.Fetch
+	if client.Registered != "" && s.Strangers != nil {
+		way = s.Strangers
+	}
+	answer, err := way.PostForm(ctx, client.BackchannelLogout, url.Values{"logout_token": {logout}})
 	switch {
 	case errors.Is(err, fetch.ErrURL), errors.Is(err, fetch.ErrAddress):
 		return false, err

@@ -1,11 +1,12 @@
 // Package bearer decides who presents an access token at our own APIs (/userinfo, /account/v1): the token itself, the
-// DPoP key it is bound to, and whether its session lives in the database. It refuses tokens anywhere but in the
+// DPoP key and the certificate it is bound to, and whether its session lives in the database. It refuses tokens anywhere but in the
 // Authorization header and, where the API takes it there, in a form body. What the caller may then do, by scope and
 // freshness, is the API's business.
 package bearer
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"strings"
 	"time"
@@ -34,10 +35,12 @@ type Request struct {
 	Authorization []string // every Authorization header
 	Proofs        []string // every DPoP header
 	Method        string
-	URL           string   // issuer + path, never from request headers: the htu of the proof
+	URL           string   // our own address + path, never from request headers: the htu of the proof
 	HasQueryToken bool     // access_token came in the query, or in a form body where that is not taken (RFC 6750 §2)
 	FormToken     *string  // access_token of a form body, where the API takes it there (RFC 6750 §2.2); nil: none came
 	Audience      []string // accepted audiences; nil: any
+
+	Certificates []*x509.Certificate // that the client showed in the TLS handshake, its own first
 }
 
 // Authenticate returns the checked token and its live session (nil for client credentials). Errors:
@@ -58,7 +61,7 @@ func (s *Service) Authenticate(ctx context.Context, r Request) (*accesstoken.Tok
 	if err != nil {
 		return nil, nil, oauth.Unavailable(err)
 	}
-	// 3. is it presented by whoever holds its key (RFC 9449 §7)
+	// 3. is it presented by whoever holds its keys (RFC 8705 §3, RFC 9449 §7)
 	if err := s.checkBinding(ctx, r, presented, tok, now); err != nil {
 		return nil, nil, err
 	}
@@ -124,9 +127,11 @@ func readForm(r Request) (presented, error) {
 	return presented{token: *r.FormToken}, nil
 }
 
-// checkBinding refuses a bound token without its key, and an unbound one that claims to have a key.
+// checkBinding refuses a bound token without its certificate or its key, and one without a key that claims to have one.
 func (s *Service) checkBinding(ctx context.Context, r Request, p presented, tok *accesstoken.Token, now time.Time) error {
 	switch {
+	case !tok.FitsCertificate(r.Certificates):
+		return errCertificate
 	case tok.JKT == "" && p.dpop:
 		return oauth.E(oauth.InvalidToken, "This access token is not bound to a key. Send it with the Bearer scheme.")
 	case tok.JKT == "":
@@ -148,6 +153,9 @@ func (s *Service) checkBinding(ctx context.Context, r Request, p presented, tok 
 	}
 	return nil
 }
+
+var errCertificate = oauth.E(oauth.InvalidToken,
+	"This access token is bound to a client certificate. Send it over a connection that shows this certificate, to an address of mtls_endpoint_aliases.")
 
 // leeway is more than any Checker's.
 const leeway = time.Minute

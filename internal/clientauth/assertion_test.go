@@ -34,6 +34,8 @@ func TestAClientAuthenticatesByWhatItSigned(t *testing.T) {
 			{"a key that is for PS256 alone", "pinned", signedBy(rsaKey, jose.PS256, "rsa")},
 			{"no kid: the one key of the algorithm", "web-jwt", signedBy(edKey, jose.EdDSA, "")},
 			{"no kid: each key of the algorithm is tried", "two-ec", signedBy(ecKey, jose.ES256, "")},
+			{"fapi2-security-5.4.3-01 several keys of one kid: the one that fits", "one-kid", signedBy(ecKey, jose.ES256, "k")},
+			{"fapi2-security-5.4.3-01 the one of the algorithm", "one-kid", signedBy(rsaKey, jose.PS256, "k")},
 			{"a key without kid, and no kid", "unnamed", signedBy(ecKey, jose.ES256, "")},
 			{"no typ", "web-jwt", func(x *assertion) { delete(x.header, "typ") }},
 			{"a typ of its own", "web-jwt", headed("typ", "client-authentication+jwt")},

@@ -9,10 +9,12 @@ import (
 	"crypto/subtle"
 	"crypto/x509"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/event"
+	"github.com/countersign/countersign/internal/fetch"
 	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/internal/store"
 )
@@ -27,6 +29,10 @@ type Credentials struct {
 	AssertionType string            // form: client_assertion_type
 	Certificate   *x509.Certificate // of the TLS connection; nil: none came. What a proxy says in a header is never one (CA12)
 	IP            string            // for the failure limit
+
+	Intermediates []*x509.Certificate // that came with the certificate
+
+	Begins bool // the request begins something, so that the client's document may be read for it
 }
 
 // asserts tells whether the caller means to authenticate by an assertion (RFC 7521 §4.2).
@@ -41,12 +47,19 @@ type Service struct {
 	// For private_key_jwt: whom an assertion must be for, and the memory of those that were used.
 	Issuer   string
 	TokenURL string // the audience that a client may be registered to send instead
-	DB       *store.DB
+
+	CA *x509.CertPool // who may issue the certificates of tls_client_auth; nil: nobody
+	DB *store.DB
 
 	// Registration tells whether there may be clients beside the declared ones.
 	Registration bool
+	// Discover reads the document of a client that is named by one; nil: no client is.
+	Discover func(ctx context.Context, id string) error
 
-	index index
+	Fetch *fetch.Client // of the keys that clients publish
+
+	index     index
+	published published
 }
 
 // Client authenticates a client. Errors: invalid_client (one body for all reasons), invalid_request for two methods
@@ -56,7 +69,11 @@ func (s *Service) Client(ctx context.Context, c Credentials) (*domain.Client, er
 	if err != nil {
 		return nil, err
 	}
-	client, err := s.Named(ctx, claim.id)
+	named := s.Named
+	if c.Begins {
+		named = s.Introduced
+	}
+	client, err := named(ctx, claim.id)
 	if err != nil {
 		return nil, err
 	}
@@ -64,12 +81,22 @@ func (s *Service) Client(ctx context.Context, c Credentials) (*domain.Client, er
 		event.Add(ctx, "client", client.ID)
 		return client, nil // nothing to guess: no limit
 	}
-	if err := s.Failures.check(claim.id, c.IP, s.now()); err != nil {
+	failures := s.Failures
+	certified := client != nil && client.AuthMethod.ByCertificate() && claim.method == domain.AuthNone
+	if certified {
+		// Nobody guesses a certificate, and a limit would let strangers who share its address hold the client up: what stands
+		// before that listener hides the addresses of all.
+		failures = nil
+	}
+	if err := failures.check(claim.id, c.IP, s.now()); err != nil {
 		return nil, err
 	}
-	if claim.method == domain.AuthPrivateKey {
+	switch {
+	case certified:
+		err = s.judgeCertificate(ctx, client, c) // it says who it is by client_id alone (RFC 8705 §2)
+	case claim.method == domain.AuthPrivateKey:
 		err = s.judgeAssertion(ctx, client, claim)
-	} else {
+	default:
 		err = judge(client, claim)
 	}
 	var fault *oauth.Error
@@ -77,7 +104,7 @@ func (s *Service) Client(ctx context.Context, c Credentials) (*domain.Client, er
 	case errors.As(err, &fault):
 		return nil, fault
 	case err != nil:
-		s.Failures.count(claim.id, c.IP, s.now())
+		failures.count(claim.id, c.IP, s.now())
 		if client != nil {
 			event.Add(ctx, "client", client.ID) // whose secret it was not
 		}
@@ -114,9 +141,11 @@ func (s *Service) Resource(ctx context.Context, c Credentials) (*domain.Resource
 	return resource, nil
 }
 
-// KnowsOrigin tells whether a browser client registered this origin: who may read our answers across origins.
+// KnowsOrigin tells whether a browser client registered this origin: who may read our answers across origins. Where clients
+// register themselves any site may be one of theirs. That gives a page nothing: no answer of ours depends on what a browser
+// adds by itself.
 func (s *Service) KnowsOrigin(origin string) bool {
-	return s.index.of(s.Catalog()).origins[origin]
+	return s.index.of(s.Catalog()).origins[origin] || (s.Registration && strings.HasPrefix(origin, "https://"))
 }
 
 func (s *Service) now() time.Time {

@@ -68,6 +68,7 @@ func assertingCatalog() *domain.Catalog {
 		signs("web-jwt", jwks(public("ec", ecKey, ""), public("rsa", rsaKey, ""), public("ed", edKey, ""))),
 		signs("pinned", jwks(public("rsa", rsaKey, jose.PS256))),
 		signs("two-ec", jwks(public("old", otherEC, ""), public("new", ecKey, ""))),
+		signs("one-kid", jwks(public("k", otherEC, ""), public("k", rsaKey, jose.PS256), public("k", ecKey, ""))),
 		signs("unnamed", jwks(public("", ecKey, ""))),
 		signs("keyless", json.RawMessage(`{"keys":[]}`)),
 		signs("broken", json.RawMessage(`{`)),

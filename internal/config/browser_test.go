@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/countersign/countersign/internal/clientmeta"
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/jose"
 	"github.com/countersign/countersign/internal/upstream"
@@ -273,9 +274,9 @@ func TestALogoIsAnImageThatOnlyShows(t *testing.T) {
 		"HTML inside":          {svg(`<foreignObject/>`), "image/svg+xml", false},
 		"an entity":            {[]byte(`<!DOCTYPE svg [<!ENTITY x "y">]>` + string(svg("&x;"))), "", false},
 		"broken":               {svg("<path>"), "image/svg+xml", false},
-		"too large":            {append(slices.Clone(png), make([]byte, maxLogo)...), "image/png", false},
+		"too large":            {append(slices.Clone(png), make([]byte, clientmeta.MaxLogo)...), "image/png", false},
 	} {
-		if kind := logoType(tt.image); kind != tt.kind && name != "an entity" {
+		if kind := clientmeta.LogoType(tt.image); kind != tt.kind && name != "an entity" {
 			t.Errorf("%s is taken for %q", name, kind)
 		}
 		var ps Problems

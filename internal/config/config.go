@@ -65,6 +65,9 @@ type MTLS struct {
 	CA []byte `yaml:"-"`
 }
 
+// On tells whether there is a listener that asks for client certificates.
+func (m MTLS) On() bool { return m.Listen != "" }
+
 // Registration says who may register clients over HTTP (RFC 7591).
 type Registration struct {
 	Mode      string `yaml:"mode"`      // off | token | open; empty: off
@@ -114,7 +117,7 @@ type Pages struct {
 // Provider is an upstream identity provider.
 type Provider struct {
 	Name           string   `yaml:"name"`
-	Type           string   `yaml:"type"`  // google | apple | microsoft | github | oidc | oauth2
+	Type           string   `yaml:"type"`  // google | apple | microsoft | github | facebook | line | discord | gitlab | oidc | oauth2
 	Label          string   `yaml:"label"` // what people call it; empty: by its type, or its name
 	Issuer         string   `yaml:"issuer"`
 	JWKSURI        string   `yaml:"jwks_uri"`
@@ -131,6 +134,8 @@ type Provider struct {
 
 	Tenant             string   `yaml:"tenant"`
 	Tenants            []string `yaml:"tenants"`
+	BaseURL            string   `yaml:"base_url"`
+	GraphVersion       string   `yaml:"graph_version"`
 	AuthorizeURL       string   `yaml:"authorize_url"`
 	TokenURL           string   `yaml:"token_url"`
 	UserInfoURL        string   `yaml:"userinfo_url"`

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/oauth"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -22,7 +23,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // Every file under testdata/refused gets exactly the sentences of its golden file: all problems at once, each with its
 // line and a remedy. KL04 is among them.
 // rfc6749-3.1.2-01, rfc6749-3.2-01, rfc6749-10.1-01, rfc6749-10.10-03, rfc7519-4.1.2-01, rfc8414-2-01, rfc8693-2.1-04,
-// rfc8725-3.2-01
+// rfc8725-3.2-01, fapi2-security-5.3.2.1-03, fapi2-security-5.3.2.1-06, fapi2-security-5.3.2.2-08, fapi2-security-5.4.1-02
 func TestEveryProblemIsToldWithItsLineAndRemedy(t *testing.T) {
 	files, err := filepath.Glob("testdata/refused/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -369,10 +370,10 @@ func TestRedirectURIs(t *testing.T) {
 	}
 	for _, tt := range tests { // AZ04 to AZ10
 		t.Run(tt.uri, func(t *testing.T) {
-			if text, _ := redirectURI(tt.uri, true); (text == "") != tt.native {
+			if text, _ := oauth.CheckRedirect(tt.uri, true); (text == "") != tt.native {
 				t.Errorf("native: %q", text)
 			}
-			if text, _ := redirectURI(tt.uri, false); (text == "") != tt.web {
+			if text, _ := oauth.CheckRedirect(tt.uri, false); (text == "") != tt.web {
 				t.Errorf("web: %q", text)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"github.com/countersign/countersign/internal/clientmeta"
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/jose"
 	"github.com/countersign/countersign/internal/upstream"
@@ -33,7 +34,7 @@ func (c *Client) domain() domain.Client {
 		Email: c.Email, Passkeys: c.Passkeys, FirstParty: c.FirstParty, DeviceGrant: c.DeviceGrant,
 		WithoutPKCE: c.PKCE == pkceOptional, LegacyAssertionAudience: c.AssertionAud == audienceLegacy,
 		PostLogoutURIs: c.PostLogoutURIs, BackchannelLogout: c.BackchannelURI,
-		HomeURI: c.ClientURI, PolicyURI: c.PolicyURI, TermsURI: c.TermsURI, Logo: c.Logo, LogoType: logoType(c.Logo),
+		HomeURI: c.ClientURI, PolicyURI: c.PolicyURI, TermsURI: c.TermsURI, Logo: c.Logo, LogoType: clientmeta.LogoType(c.Logo),
 		Resources: c.Resources, Scopes: c.Scopes, RedirectURIs: c.RedirectURIs, Origins: c.Origins,
 		AccessTokenTTL: c.AccessTokenTTL, SessionIdle: c.SessionIdle, SessionAbsolute: c.SessionAbsolute,
 		BearerGrace: c.BearerGrace, AccessTokenAlg: domain.SigningAlg(c.AccessTokenAlg), IDTokenAlg: domain.SigningAlg(c.IDTokenAlg),
@@ -104,6 +105,7 @@ func (p *Provider) settings() upstream.Settings {
 		Name: p.Name, Type: p.Type, Issuer: p.Issuer, Standin: p.Standin, JWKSURI: p.JWKSURI,
 		TeamID: p.TeamID, KeyID: p.KeyID, PrivateKeyPEM: []byte(p.PrivateKeyPEM),
 		ClientID: p.ClientID, ClientSecret: string(p.ClientSecret), Scopes: p.Scopes, Tenant: p.Tenant, Tenants: p.Tenants,
+		BaseURL: p.BaseURL, GraphVersion: p.GraphVersion,
 		AuthorizeURL: p.AuthorizeURL, TokenURL: p.TokenURL, UserInfoURL: p.UserInfoURL,
 		SubjectClaim: p.SubjectClaim, EmailClaim: p.EmailClaim, EmailVerifiedClaim: p.EmailVerifiedClaim, NameClaim: p.NameClaim,
 		WithoutPKCE: p.PKCE == "false",
@@ -122,6 +124,22 @@ func (p *Provider) settings() upstream.Settings {
 func (c *Config) AllowLoopback() bool {
 	return c.loopbackOnly() && (slices.ContainsFunc(c.Providers, func(p Provider) bool { return p.here() }) ||
 		slices.ContainsFunc(c.Clients, func(cl Client) bool { return plainHTTP(cl.BackchannelURI) }))
+}
+
+// FetchNetworks are those on this machine that the documents of clients may come from: only where nothing of this server
+// can be reached from another.
+func (c *Config) FetchNetworks() []netip.Prefix {
+	var list []netip.Prefix
+	for _, text := range c.FetchAllow {
+		if prefix, err := netip.ParsePrefix(text); err == nil && ofThisMachine(prefix) && c.loopbackOnly() {
+			list = append(list, prefix)
+		}
+	}
+	return list
+}
+
+func ofThisMachine(p netip.Prefix) bool {
+	return p.Addr().IsLoopback() && (p.Addr().Is6() || p.Bits() >= 8)
 }
 
 func (p *Provider) here() bool {

@@ -23,6 +23,14 @@ func (c *Config) readFiles(ps *Problems) {
 		c.MasterKey = Secret(readFilled(c.MasterKeyFile, "master_key_file", c.src, ps))
 		c.masterKeyExposed = exposed(c.MasterKeyFile)
 	}
+	for i := range c.Registration.Issuers {
+		if s := &c.Registration.Issuers[i]; s.JWKSFile != "" {
+			s.JWKS = readFilled(s.JWKSFile, fmt.Sprintf("registration.software_statements[%d].jwks_file", i), c.src, ps)
+		}
+	}
+	if c.MTLS.CAFile != "" {
+		c.MTLS.CA = readFilled(c.MTLS.CAFile, "mtls.ca_file", c.src, ps)
+	}
 	if c.Mail.PasswordFile != "" {
 		c.Mail.Password = readSecret(c.Mail.PasswordFile, "mail.password_file", c.src, ps)
 	}
@@ -123,6 +131,8 @@ func emptyRemedy(path, where string) string {
 			" && countersign key new-master --out " + shown
 	case where == "tls.cert_file":
 		return "put the certificate into it, with its chain, as PEM"
+	case where == "mtls.ca_file":
+		return "put the certificates of the authorities into it, as PEM"
 	case where == "tls.key_file":
 		return "put the private key of the certificate into it, as PEM"
 	case strings.HasSuffix(where, ".private_key_file"):

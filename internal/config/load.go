@@ -86,6 +86,9 @@ func (c *Config) resolve(folder string) {
 		cl := &c.Clients[i]
 		paths = append(paths, &cl.SecretFile, &cl.OldSecretFile, &cl.JWKSFile, &cl.LogoFile)
 	}
+	for i := range c.Registration.Issuers {
+		paths = append(paths, &c.Registration.Issuers[i].JWKSFile)
+	}
 	for _, p := range paths {
 		*p = under(folder, *p)
 	}

@@ -54,7 +54,7 @@ func (m Mail) Address() string {
 func (c *Config) MailToLog() bool { return c.Dev || c.loopbackOnly() }
 
 func (c *Config) sendsMail() bool {
-	return slices.ContainsFunc(c.Clients, func(cl Client) bool { return cl.Email })
+	return c.Registration.Email || slices.ContainsFunc(c.Clients, func(cl Client) bool { return cl.Email })
 }
 
 func (v check) mail() {
@@ -100,8 +100,15 @@ func (v check) noMail() {
 		v.add("mail.host", "it is missing", "name the mail server, for example host: smtp.example.com")
 		return
 	}
-	if i := slices.IndexFunc(v.Clients, func(c Client) bool { return c.Email }); i >= 0 && !v.MailToLog() {
-		v.add(at("clients", i, "email"), "codes are sent by e-mail, but there is no mail server", "add it: mail: {host: smtp.example.com, username: …, password_file: …, from: …}")
+	if v.MailToLog() {
+		return
+	}
+	const text, remedy = "codes are sent by e-mail, but there is no mail server", "add it: mail: {host: smtp.example.com, username: …, password_file: …, from: …}"
+	if i := slices.IndexFunc(v.Clients, func(c Client) bool { return c.Email }); i >= 0 {
+		v.add(at("clients", i, "email"), text, remedy)
+	}
+	if v.Registration.Email && v.Registration.On() {
+		v.add("registration.email", text, remedy)
 	}
 }
 

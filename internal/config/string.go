@@ -53,6 +53,9 @@ func (c *Config) Warnings() []string {
 	if c.masterKeyExposed {
 		list = append(list, fmt.Sprintf("others than its owner may read %s, the key that seals everything in the database: chmod 600 (in a mounted secret: defaultMode 0400)", display(c.MasterKeyFile)))
 	}
+	if len(c.FetchAllow) > 0 {
+		list = append(list, fmt.Sprintf("documents of clients may come from %s, on this machine: fit for trying out", strings.Join(c.FetchAllow, ", ")))
+	}
 	for _, p := range c.Providers {
 		if p.Standin != "" {
 			list = append(list, fmt.Sprintf("the provider %s is a stand-in at %s: it signs in anybody as anybody", p.Name, p.Standin))

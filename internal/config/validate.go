@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/countersign/countersign/internal/keyring"
+	"github.com/countersign/countersign/internal/oauth"
 )
 
 // Validate tells all that is wrong at once; the error is a Problems. Load has done it already.
@@ -47,6 +48,7 @@ func (c *Config) validate(ps *Problems) {
 	v.issuer()
 	v.listeners()
 	v.tls()
+	v.mutual()
 	v.proxies()
 	v.database()
 	v.masterKey()
@@ -55,8 +57,10 @@ func (c *Config) validate(ps *Problems) {
 	v.revision()
 	v.mail()
 	v.pages()
+	v.fetchAllow()
 	v.providers()
 	v.resources()
+	v.registration()
 	v.clients()
 }
 
@@ -98,23 +102,25 @@ func (v check) issuer() {
 
 // listeners: both parse, differ, and stay on loopback where the issuer is plain http and in dev mode (KL04).
 func (v check) listeners() {
-	plain := strings.HasPrefix(v.Issuer, "http://")
-	for _, l := range []struct{ where, address string }{{"listen", v.Listen}, {"admin.listen", v.Admin.Listen}} {
-		_, port, err := net.SplitHostPort(l.address)
-		if n, convErr := strconv.Atoi(port); err != nil || convErr != nil || n < 0 || n > 65535 {
-			v.add(l.where, fmt.Sprintf("%q is not an address to listen on", l.address), "write host:port, for example 127.0.0.1:8080")
-			continue
-		}
-		switch {
-		case loopbackListener(l.address):
-		case plain:
-			v.add(l.where, "other machines can reach it, but the issuer is plain http", "listen on 127.0.0.1, or give the issuer https")
-		case v.Dev:
-			v.add(l.where, "other machines can reach it, but dev mode is for this machine alone", "listen on 127.0.0.1, or write a configuration file and start with --config FILE")
-		}
-	}
+	v.listenAddress("listen", v.Listen)
+	v.listenAddress("admin.listen", v.Admin.Listen)
 	if v.Listen == v.Admin.Listen && !strings.HasSuffix(v.Listen, ":0") {
 		v.add("admin.listen", "it is the public listener's address", "give the admin API its own, for example 127.0.0.1:8081")
+	}
+}
+
+func (v check) listenAddress(where, address string) {
+	_, port, err := net.SplitHostPort(address)
+	if n, convErr := strconv.Atoi(port); err != nil || convErr != nil || n < 0 || n > 65535 {
+		v.add(where, fmt.Sprintf("%q is not an address to listen on", address), "write host:port, for example 127.0.0.1:8080")
+		return
+	}
+	switch {
+	case loopbackListener(address):
+	case strings.HasPrefix(v.Issuer, "http://"):
+		v.add(where, "other machines can reach it, but the issuer is plain http", "listen on 127.0.0.1, or give the issuer https")
+	case v.Dev:
+		v.add(where, "other machines can reach it, but dev mode is for this machine alone", "listen on 127.0.0.1, or write a configuration file and start with --config FILE")
 	}
 }
 
@@ -240,7 +246,8 @@ func (v check) masterKey() {
 // loopbackOnly tells whether nothing of this server can be reached from another machine.
 func (c *Config) loopbackOnly() bool {
 	u, err := url.Parse(c.Issuer)
-	return err == nil && loopbackHost(u.Hostname()) && loopbackListener(c.Listen) && loopbackListener(c.Admin.Listen)
+	return err == nil && loopbackHost(u.Hostname()) && loopbackListener(c.Listen) && loopbackListener(c.Admin.Listen) &&
+		(!c.MTLS.On() || loopbackListener(c.MTLS.Listen))
 }
 
 func loopbackListener(address string) bool {
@@ -248,13 +255,7 @@ func loopbackListener(address string) bool {
 	return err == nil && loopbackHost(host)
 }
 
-func loopbackHost(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.Unmap().IsLoopback()
-}
+func loopbackHost(host string) bool { return oauth.LoopbackHost(host) }
 
 var errAddress = errors.New("not an address")
 

@@ -24,17 +24,20 @@ func (v check) clientAuth(i int) {
 		return
 	}
 	if c.AuthMethod != "" && !v.oneOf(at("clients", i, "auth_method"), c.AuthMethod,
-		string(domain.AuthSecretBasic), string(domain.AuthSecretPost), string(domain.AuthPrivateKey)) {
+		string(domain.AuthSecretBasic), string(domain.AuthSecretPost), string(domain.AuthPrivateKey),
+		string(domain.AuthTLS), string(domain.AuthSelfSigned)) {
+		return
+	}
+	if c.byCertificate() {
+		v.certified(i)
 		return
 	}
 	if c.signs() {
 		v.signingClient(i)
 		return
 	}
-	for _, f := range []struct{ key, value string }{{"jwks_file", c.JWKSFile}, {"assertion_audience", c.AssertionAud}} {
-		if f.value != "" {
-			v.add(at("clients", i, f.key), "it belongs to auth_method: private_key_jwt", "set that, or remove the line")
-		}
+	if c.AssertionAud != "" {
+		v.add(at("clients", i, "assertion_audience"), "it belongs to auth_method: private_key_jwt", "set that, or remove the line")
 	}
 	v.clientSecrets(i)
 }
@@ -83,18 +86,12 @@ func (v check) signingClient(i int) {
 	if c.AssertionAud != "" {
 		v.oneOf(at("clients", i, "assertion_audience"), c.AssertionAud, audienceIssuer, audienceLegacy)
 	}
-	switch {
-	case c.JWKSFile == "" && len(c.JWKS) == 0:
-		v.add(at("clients", i, "jwks_file"), "a client that signs needs its public keys here", "name a file with a JWK Set")
-	case len(c.JWKS) > 0: // else it could not be read, which was told
-		v.clientKeys(i)
-	}
 }
 
 func (v check) clientSecrets(i int) {
 	c := &v.Clients[i]
 	file, old := at("clients", i, "secret_file"), at("clients", i, "previous_secret_file")
-	if c.SecretFile == "" && c.Secret == "" {
+	if c.SecretFile == "" && c.Secret == "" && c.Profile == "" { // a profile wants something else, and says so
 		v.add(file, fmt.Sprintf("a %s client needs a secret", c.Type), fmt.Sprintf(secretFileExample, "client", "client"))
 	}
 	v.secretStrength(file, c.Secret)

@@ -6,9 +6,8 @@ import (
 	"slices"
 
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/oauth"
 )
-
-const maxRedirectURIs = 20 // who needs more wants a wildcard, and there is none
 
 func (v check) clientURIs(i int) {
 	c := &v.Clients[i]
@@ -34,26 +33,26 @@ func (v check) redirects(i int, key string, uris []string) {
 		v.add(list, "a service has no browser to send back", "remove the line")
 		return
 	}
-	if len(uris) > maxRedirectURIs {
-		v.add(list, fmt.Sprintf("there are more than %d", maxRedirectURIs), "remove those nobody uses; what differs per request belongs into state")
+	if len(uris) > oauth.MaxRedirectURIs {
+		v.add(list, fmt.Sprintf("there are more than %d", oauth.MaxRedirectURIs), "remove those nobody uses; what differs per request belongs into state")
 	}
 	for j, uri := range uris {
 		where := fmt.Sprintf("%s[%d]", list, j)
-		text, remedy := redirectURI(uri, c.Type == string(domain.ClientNative))
+		text, remedy := oauth.CheckRedirect(uri, c.Type == string(domain.ClientNative))
 		switch {
 		case text != "":
 			v.add(where, text, remedy)
 		case slices.Index(uris, uri) != j:
 			v.add(where, fmt.Sprintf("%q stands twice", uri), "keep one")
-		case c.Type == string(domain.ClientWeb) && plainHTTP(uri) && !v.onLoopback():
+		case c.Type == string(domain.ClientWeb) && plainHTTP(uri) && !v.OnLoopback():
 			// AZ09: a server that people reach is not on their own machine.
 			v.add(where, "it is plain http, but this server serves more than this machine", "use https; a web client may have http while the issuer is on loopback")
 		}
 	}
 }
 
-// onLoopback tells whether the issuer is this machine.
-func (c *Config) onLoopback() bool {
+// OnLoopback tells whether the issuer is this machine.
+func (c *Config) OnLoopback() bool {
 	u, err := url.Parse(c.Issuer)
 	return err == nil && loopbackHost(u.Hostname())
 }

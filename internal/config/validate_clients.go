@@ -18,6 +18,10 @@ func (v check) clients() {
 		if strings.HasPrefix(c.ID, "acc_") {
 			v.add(at("clients", i, "id"), `ids that start with "acc_" are accounts`, "choose another: a token's sub must never be mistaken (RFC 9700 §4.15)")
 		}
+		if strings.HasPrefix(c.ID, domain.PairwisePrefix) {
+			v.add(at("clients", i, "id"), fmt.Sprintf("ids that start with %q are accounts as pairwise clients know them", domain.PairwisePrefix),
+				"choose another: a token's sub must never be mistaken (RFC 9700 §4.15)")
+		}
 		if c.Type == "" {
 			v.add(at("clients", i, "type"), "it is missing", "write native, browser, web or service")
 			continue
@@ -29,16 +33,22 @@ func (v check) clients() {
 			v.oneOf(at("clients", i, "dpop"), c.DPoP, "allowed", "required")
 		}
 		v.clientAuth(i)
+		v.clientKeySet(i)
+		v.clientRequests(i)
+		v.clientSubject(i)
+		v.clientCertificate(i)
 		v.clientPKCE(i)
 		v.clientProviders(i)
 		v.clientSignIn(i)
 		v.clientResources(i)
 		v.clientScopes(i)
+		v.clientDetails(i)
 		v.clientURIs(i)
 		v.clientShown(i)
 		v.clientLogo(i)
 		v.clientLifetimes(i)
 		v.clientAlgorithms(i)
+		v.clientProfile(i)
 	}
 }
 

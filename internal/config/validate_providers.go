@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/internal/fetch"
+	"github.com/countersign/countersign/internal/jose"
 	"github.com/countersign/countersign/internal/upstream"
 )
 
@@ -15,13 +16,24 @@ const (
 	typeApple     = "apple"
 	typeMicrosoft = "microsoft"
 	typeGitHub    = "github"
+	typeFacebook  = "facebook"
+	typeLINE      = "line"
+	typeDiscord   = "discord"
+	typeGitLab    = "gitlab"
 	typeOIDC      = "oidc"
 	typeOAuth2    = "oauth2"
 )
 
 // withoutIDToken tells whether people can only be sent to the provider: what it gives out is for nobody but the client
 // that asked.
-func (p *Provider) withoutIDToken() bool { return p.Type == typeGitHub || p.Type == typeOAuth2 }
+func (p *Provider) withoutIDToken() bool {
+	return p.Type == typeGitHub || p.Type == typeDiscord || p.Type == typeOAuth2
+}
+
+// types are all there are.
+var types = []string{
+	typeGoogle, typeApple, typeMicrosoft, typeGitHub, typeFacebook, typeLINE, typeDiscord, typeGitLab, typeOIDC, typeOAuth2,
+}
 
 func (v check) providers() {
 	names, issuers := map[string]int{}, map[string]int{}
@@ -66,7 +78,7 @@ func (v check) providerName(i int, first map[string]int) {
 // providerIssuer: a token's iss decides which provider judges it, so each issuer has one.
 func (v check) providerIssuer(i int, first map[string]int) {
 	p := &v.Providers[i]
-	speaksFor := p.Type + p.Issuer
+	speaksFor := p.Type + p.Issuer + p.BaseURL
 	if p.Type == typeMicrosoft || (p.Issuer == "" && (p.Type == typeOIDC || p.Type == typeOAuth2)) {
 		return // each tenant is an issuer; and that one is missing is told elsewhere
 	}
@@ -79,7 +91,7 @@ func (v check) providerIssuer(i int, first map[string]int) {
 
 func (v check) provider(i int) {
 	p := &v.Providers[i]
-	if !v.oneOf(at("providers", i, "type"), p.Type, typeGoogle, typeApple, typeMicrosoft, typeGitHub, typeOIDC, typeOAuth2) {
+	if !v.oneOf(at("providers", i, "type"), p.Type, types...) {
 		return
 	}
 	v.pinned(i)
@@ -91,6 +103,8 @@ func (v check) provider(i int) {
 		v.oidc(i)
 	case typeOAuth2:
 		v.oauth2(i)
+	case typeGitHub, typeGitLab:
+		v.upstreamAddresses(i)
 	}
 	if p.Standin != "" {
 		v.standin(i)
@@ -100,12 +114,15 @@ func (v check) provider(i int) {
 // pinned refuses settings that the type brings with it, and those of other types.
 func (v check) pinned(i int) {
 	p := &v.Providers[i]
-	generic, secret := []string{typeOIDC, typeOAuth2}, []string{typeGoogle, typeMicrosoft, typeGitHub, typeOIDC, typeOAuth2}
+	generic := []string{typeOIDC, typeOAuth2}
+	secret := slices.DeleteFunc(slices.Clone(types), func(t string) bool { return t == typeApple })
 	for _, f := range []struct {
 		key, value string
 		owners     []string
 	}{
-		{"issuer", p.Issuer, generic},
+		{"issuer", p.Issuer, []string{typeGitLab, typeOIDC, typeOAuth2}},
+		{"base_url", p.BaseURL, []string{typeGitHub}},
+		{"graph_version", p.GraphVersion, []string{typeFacebook}},
 		{"jwks_uri", p.JWKSURI, []string{typeOIDC}},
 		{"algorithms", strings.Join(p.Algorithms, " "), []string{typeOIDC}},
 		{"team_id", p.TeamID, []string{typeApple}},
@@ -153,6 +170,10 @@ func (v check) providerClient(i int) {
 	if p.ClientSecret != "" && strings.ContainsFunc(string(p.ClientSecret), func(r rune) bool { return r <= ' ' || r > '~' }) {
 		v.add(secret, "the secret has a space, a line break or a letter beyond ASCII", clientSecretRemedy+", alone on one line")
 	}
+	if n := len(p.ClientSecret); p.Type == typeLINE && n > 0 && n < jose.MinSecret { // it is also the key of LINE's id_tokens
+		v.add(secret, fmt.Sprintf("LINE's channel secrets have %d characters, this one has %d", jose.MinSecret, n),
+			"copy the whole channel secret from the channel's basic settings, not the channel id or an access token")
+	}
 }
 
 // appleKey: the three go together. Without them sign-in works, but nothing can be revoked at Apple.
@@ -177,7 +198,7 @@ type address struct{ key, value string }
 // addresses are those the provider is reached at.
 func (p *Provider) addresses() []address {
 	return []address{
-		{"issuer", p.Issuer}, {"jwks_uri", p.JWKSURI},
+		{"issuer", p.Issuer}, {"base_url", p.BaseURL}, {"jwks_uri", p.JWKSURI},
 		{"authorize_url", p.AuthorizeURL}, {"token_url", p.TokenURL}, {"userinfo_url", p.UserInfoURL},
 	}
 }

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 
+	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/oauth"
 )
 
@@ -14,13 +15,26 @@ const (
 )
 
 func (v check) resources() {
-	ids, audiences, owners := map[string]int{}, map[string]int{}, map[string]string{}
+	ids, audiences, owners, types := map[string]int{}, map[string]int{}, map[string]string{}, map[string]string{}
 	for i := range v.Resources {
 		r := &v.Resources[i]
 		v.id("resources", i, r.ID, ids)
 		v.resourceAudience(i, audiences)
 		v.resourceScopes(i, owners)
+		v.resourceDetails(i, types)
 		v.secretStrength(at("resources", i, "secret_file"), r.Secret)
+		v.resourceAlgorithm(i)
+	}
+}
+
+// resourceAlgorithm: what signs introspection answers means something only to a resource that may introspect.
+func (v check) resourceAlgorithm(i int) {
+	r, where := &v.Resources[i], at("resources", i, "introspection_signed_response_alg")
+	switch {
+	case r.IntrospectionAlg == "":
+	case !v.oneOf(where, r.IntrospectionAlg, string(domain.ES256), string(domain.RS256)):
+	case r.SecretFile == "" && r.Secret == "":
+		v.add(where, "this resource may not introspect: it has no secret", fmt.Sprintf(secretFileExample, "resource", "resource")+", or remove the line")
 	}
 }
 

@@ -124,6 +124,9 @@ type Client struct {
 	// Registered is how a client came here that no operator declared; empty: one did.
 	Registered   RegisteredBy `json:"registered,omitempty"`
 	RegisteredAt time.Time    `json:"registered_at,omitzero"`
+	UsedAt       time.Time    `json:"-"` // when a registered client last got a token, to the day
+
+	DefaultMaxAge *int64 `json:"default_max_age,omitempty"` // seconds, where a request has no max_age (OIDC Registration §2)
 
 	PostLogoutURIs    []string `json:"post_logout_redirect_uris,omitempty"`
 	BackchannelLogout string   `json:"backchannel_logout_uri,omitempty"`
@@ -165,6 +168,19 @@ func (c *Client) Provider(name string) (ClientProvider, bool) {
 		return ClientProvider{}, false
 	}
 	return c.Providers[i], true
+}
+
+// TakesSignInBy tells whether a way to sign in is one the client lists: what an identity of this issuer and this provider
+// proves. Whoever signed in another way, through another client, is not signed in for this one.
+func (c *Client) TakesSignInBy(issuer, provider string) bool {
+	switch issuer {
+	case EmailIssuer:
+		return c.Email
+	case PasskeyIssuer:
+		return c.Passkeys
+	}
+	_, listed := c.Provider(provider)
+	return listed
 }
 
 // NativeSignIn tells whether the client may exchange a provider's id_token: some provider lists audiences for it.

@@ -102,6 +102,7 @@ const (
 	EndedByUnlink  EndReason = "unlink"  // the identity that started it was taken off the account
 	EndedByLogout  EndReason = "logout"  // the person signed out on our pages, or by an app's RP-initiated logout
 	EndedByConsent EndReason = "consent" // what the person agreed to was withdrawn
+	EndedByClient  EndReason = "client"  // the client it belongs to had registered itself, and is gone
 )
 
 // Session is an account signed in on one device: one row, updated in place, for ever.

@@ -1,5 +1,7 @@
 package domain
 
+import "time"
+
 // ClientProfile is a set of rules for clients with high stakes.
 type ClientProfile string
 
@@ -37,6 +39,13 @@ func (c *Client) MustProve() bool {
 
 // TakesAlg tells whether the client may sign with an algorithm: FAPI knows no RS256 (FAPI 2.0 §5.4.1).
 func (c *Client) TakesAlg(alg SigningAlg) bool { return alg != RS256 || !c.FAPI() }
+
+// TakesProof tells whether a DPoP proof of the client, verified, is one that it may send: signed with an algorithm of the
+// profile, and not by a clock that is more than a minute ahead, whatever nonce it carries (FAPI 2.0 §5.3.2.1, 13 and
+// §5.4.1).
+func (c *Client) TakesProof(alg SigningAlg, issued, now time.Time) bool {
+	return !c.FAPI() || c.TakesAlg(alg) && !issued.After(now.Add(time.Minute))
+}
 
 // TakesTokenURL tells whether the token endpoint will do as the audience of a client assertion (FAPI 2.0 §5.3.2.1: the
 // issuer alone).

@@ -94,7 +94,7 @@ type AuthRequest struct {
 	ACR           []string `json:"acr_values,omitempty"`
 	EssentialACR  bool     `json:"essential_acr,omitempty"` // asked for as an essential claim: nothing less will do
 	LoginHint     string   `json:"login_hint,omitempty"`
-	HintedSubject string   `json:"hinted_subject,omitempty"` // the sub of id_token_hint: nobody else may come back
+	HintedSubject string   `json:"hinted_subject,omitempty"` // as the client knows it, of id_token_hint or claims: nobody else may come back
 	Locales       []string `json:"ui_locales,omitempty"`
 	Claims        Claims   `json:"claims,omitzero"`
 	ClaimsText    string   `json:"claims_text,omitempty"` // as it came, to ask for the same again
@@ -140,6 +140,9 @@ type BrowserView struct {
 	Browser
 	AccountState AccountState
 	IdentityGone bool // it was unlinked
+
+	// Of the identity that signed in: the way it did. Empty where it is gone.
+	Issuer, Provider string
 }
 
 // Live tells whether the browser is signed in at now.

@@ -21,6 +21,7 @@ type (
 	apiKeyKind   struct{}
 	flowKind     struct{}
 	browserKind  struct{}
+	regTokenKind struct{}
 )
 
 func (accountKind) prefix() string  { return "acc_" }
@@ -30,6 +31,7 @@ func (sessionKind) prefix() string  { return "ses_" }
 func (apiKeyKind) prefix() string   { return "key_" }
 func (flowKind) prefix() string     { return "flw_" }
 func (browserKind) prefix() string  { return "brw_" }
+func (regTokenKind) prefix() string { return "irt_" }
 
 // The ids of the nouns.
 type (
@@ -40,6 +42,8 @@ type (
 	APIKeyID   = ID[apiKeyKind]
 	FlowID     = ID[flowKind]
 	BrowserID  = ID[browserKind]
+
+	RegistrationTokenID = ID[regTokenKind]
 )
 
 // ErrID is returned for a text that is no id of the wanted kind.

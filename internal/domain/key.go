@@ -50,3 +50,13 @@ type Event struct {
 	RequestID string
 	IP        string // truncated: /24 or /48
 }
+
+// RegistrationToken is an initial access token (RFC 7591 §3): whoever holds it may register clients, until its uses or
+// its time are over. Only a hash of it is stored.
+type RegistrationToken struct {
+	ID        RegistrationTokenID
+	Name      string
+	UsesLeft  int
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}

@@ -47,6 +47,8 @@ type Request struct {
 type Proof struct {
 	JKT       string
 	JTI       string
+	Alg       jose.Alg  // it is signed with
+	IssuedAt  time.Time // by the client's clock, which a fresh nonce lets be wrong
 	ExpiresAt time.Time // when it stops being acceptable: how long its jti must be remembered
 }
 
@@ -63,7 +65,7 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (*Proof, error) {
 	if len(r.Proofs) != 1 { // point 1
 		return nil, invalid("the request has %d DPoP headers, not one", len(r.Proofs))
 	}
-	claims, jkt, err := open(ctx, r.Proofs[0])
+	claims, alg, jkt, err := open(ctx, r.Proofs[0])
 	if err != nil {
 		return nil, err
 	}
@@ -90,22 +92,22 @@ func (v *Verifier) Verify(ctx context.Context, r Request) (*Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Proof{JKT: jkt, JTI: c.jti, ExpiresAt: until}, nil
+	return &Proof{JKT: jkt, JTI: c.jti, Alg: alg, IssuedAt: c.iat, ExpiresAt: until}, nil
 }
 
 // open checks points 2 and 4 to 7: the token and its signature under the key it carries.
-func open(ctx context.Context, raw string) (claims jose.Claims, jkt string, err error) {
+func open(ctx context.Context, raw string) (claims jose.Claims, alg jose.Alg, jkt string, err error) {
 	policy := jose.Policy{
 		Algs: []jose.Alg{jose.ES256, jose.RS256, jose.PS256, jose.EdDSA}, Typ: proofTyp, MaxBytes: maxProofBytes,
 	}
 	claims, h, err := jose.Verify(ctx, raw, policy, ownKey)
 	if err != nil {
-		return claims, "", invalid("%w", err)
+		return claims, "", "", invalid("%w", err)
 	}
 	if jkt, err = h.JWK.Thumbprint(); err != nil {
-		return claims, "", invalid("%w", err)
+		return claims, "", "", invalid("%w", err)
 	}
-	return claims, jkt, nil
+	return claims, h.Alg, jkt, nil
 }
 
 func ownKey(_ context.Context, h jose.Header) (crypto.PublicKey, error) {

@@ -3,8 +3,10 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +14,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,14 +39,17 @@ const (
 
 // Options of a Client.
 type Options struct {
-	AllowLoopback bool          // dev mode and tests only: stand-in providers live there
-	Timeout       time.Duration // zero: 5 s, whole exchange
-	MaxBytes      int64         // zero: 512 KiB
+	AllowLoopback bool           // dev mode and tests only: stand-in providers live there
+	Allow         []netip.Prefix // networks beside the public Internet, reached by http as well; only ever on this machine
+	Timeout       time.Duration  // zero: 5 s, whole exchange
+	MaxBytes      int64          // zero: 512 KiB
+	Roots         *x509.CertPool // whose certificates to trust; nil: the system's. For tests: no configuration sets it
 }
 
 // Client fetches. Safe for concurrent use.
 type Client struct {
 	o       Options
+	allowed networks
 	http    *http.Client
 	flights singleflight.Group
 }
@@ -56,14 +62,18 @@ func New(o Options) *Client {
 	if o.MaxBytes == 0 {
 		o.MaxBytes = defaultMaxBytes
 	}
-	dialer := &net.Dialer{Timeout: o.Timeout, Control: guard(o.AllowLoopback)}
-	return &Client{o: o, http: &http.Client{
+	allowed := networks(o.Allow)
+	if o.AllowLoopback {
+		allowed = append(slices.Clone(allowed), loopback...)
+	}
+	dialer := &net.Dialer{Timeout: o.Timeout, Control: guard(allowed)}
+	return &Client{o: o, allowed: allowed, http: &http.Client{
 		// A redirect is an answer like any other: following it would let the far side choose where we connect.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			Proxy:                  nil, // the guard would see the proxy's address, not the target's
 			DialContext:            dialer.DialContext,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.Roots},
 			ForceAttemptHTTP2:      true,
 			MaxResponseHeaderBytes: maxHeaderBytes,
 			MaxIdleConnsPerHost:    2,
@@ -82,8 +92,12 @@ type Response struct {
 // Get fetches a document. http URLs are refused unless loopback is allowed and the host is loopback. Callers that ask
 // for one URL at a time share one request; it goes on when one of them gives up.
 func (c *Client) Get(ctx context.Context, url string) (*Response, error) {
-	flight := c.flights.DoChan(url, func() (any, error) {
-		return c.exchange(context.WithoutCancel(ctx), request{method: http.MethodGet, url: url})
+	return c.share(ctx, request{method: http.MethodGet, url: url})
+}
+
+func (c *Client) share(ctx context.Context, q request) (*Response, error) {
+	flight := c.flights.DoChan(q.accept+" "+q.url, func() (any, error) {
+		return c.exchange(context.WithoutCancel(ctx), q)
 	})
 	select {
 	case <-ctx.Done():
@@ -111,7 +125,11 @@ func (c *Client) PostFormAs(ctx context.Context, url, authorization string, form
 	return c.exchange(ctx, request{method: http.MethodPost, url: url, form: form.Encode(), authorization: authorization})
 }
 
-type request struct{ method, url, form, authorization string }
+type request struct {
+	method, url, form, authorization string
+	accept                           string // empty: application/json
+	max                              int64  // of the body; zero: as the Client's
+}
 
 func (c *Client) exchange(ctx context.Context, q request) (*Response, error) {
 	u, err := c.checkURL(q.url)
@@ -124,27 +142,32 @@ func (c *Client) exchange(ctx context.Context, q request) (*Response, error) {
 	if err != nil {
 		return nil, fmt.Errorf("fetch from %s: %w", u.Host, err)
 	}
-	r.Header.Set("Accept", "application/json")
-	r.Header.Set("User-Agent", userAgent)
-	if q.method == http.MethodPost {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
-	if q.authorization != "" {
-		r.Header.Set("Authorization", q.authorization)
-	}
+	q.head(r.Header)
 	answer, err := c.http.Do(r)
 	if err != nil {
 		return nil, fmt.Errorf("fetch from %s: %w", u.Host, withoutURL(err))
 	}
 	defer func() { _ = answer.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, c.o.MaxBytes+1))
+	most := cmp.Or(q.max, c.o.MaxBytes)
+	body, err := io.ReadAll(io.LimitReader(answer.Body, most+1))
 	if err != nil {
 		return nil, fmt.Errorf("fetch from %s: read: %w", u.Host, err)
 	}
-	if int64(len(body)) > c.o.MaxBytes {
-		return nil, fmt.Errorf("fetch from %s: %w: over %d bytes", u.Host, ErrTooLarge, c.o.MaxBytes)
+	if int64(len(body)) > most {
+		return nil, fmt.Errorf("fetch from %s: %w: over %d bytes", u.Host, ErrTooLarge, most)
 	}
 	return &Response{Status: answer.StatusCode, Body: body, MaxAge: maxAge(answer.Header)}, nil
+}
+
+func (q *request) head(h http.Header) {
+	h.Set("Accept", cmp.Or(q.accept, "application/json"))
+	h.Set("User-Agent", userAgent)
+	if q.method == http.MethodPost {
+		h.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	if q.authorization != "" {
+		h.Set("Authorization", q.authorization)
+	}
 }
 
 // withoutURL keeps paths and queries, which may be secret, out of logs.
@@ -156,22 +179,14 @@ func withoutURL(err error) error {
 	return err
 }
 
-// checkURL wants https, and http for a loopback host where that is allowed.
+// checkURL wants https, and http for a host in a network that is allowed.
 func (c *Client) checkURL(target string) (*url.URL, error) {
 	u, err := url.Parse(target)
 	if err != nil || u.Hostname() == "" || u.User != nil {
 		return nil, fmt.Errorf("%w: it is not absolute, or has user information", ErrURL)
 	}
-	if u.Scheme == "https" || u.Scheme == "http" && c.o.AllowLoopback && isLoopback(u.Hostname()) {
+	if u.Scheme == "https" || u.Scheme == "http" && c.allowed.host(u.Hostname()) {
 		return u, nil
 	}
 	return nil, fmt.Errorf("%w: %s is not https", ErrURL, u.Hostname())
-}
-
-func isLoopback(host string) bool {
-	if host == "localhost" {
-		return true
-	}
-	addr, err := netip.ParseAddr(host)
-	return err == nil && addr.Unmap().IsLoopback()
 }

@@ -37,6 +37,25 @@ var (
 	nat64 = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052: the IPv4 address is in the last four bytes
 )
 
+// loopback is this machine.
+var loopback = prefixes("127.0.0.0/8", "::1/128")
+
+// networks beside the public Internet that may be reached.
+type networks []netip.Prefix
+
+func (n networks) contains(addr netip.Addr) bool {
+	return slices.ContainsFunc(n, func(p netip.Prefix) bool { return p.Contains(addr.Unmap()) })
+}
+
+// host tells whether a host is written as an address in these networks, or is the one name of this machine.
+func (n networks) host(name string) bool {
+	if name == "localhost" {
+		return slices.ContainsFunc(loopback, func(p netip.Prefix) bool { return n.contains(p.Addr().Next()) || n.contains(p.Addr()) })
+	}
+	addr, err := netip.ParseAddr(name)
+	return err == nil && n.contains(addr)
+}
+
 func prefixes(list ...string) []netip.Prefix {
 	out := make([]netip.Prefix, len(list))
 	for i, s := range list {
@@ -47,14 +66,14 @@ func prefixes(list ...string) []netip.Prefix {
 
 // guard judges the very address a connection is about to be made to, after every resolution: a name that resolves
 // to another address the second time (DNS rebinding) gains nothing.
-func guard(allowLoopback bool) func(network, address string, _ syscall.RawConn) error {
+func guard(allowed networks) func(network, address string, _ syscall.RawConn) error {
 	return func(_, address string, _ syscall.RawConn) error {
 		target, err := netip.ParseAddrPort(address)
 		if err != nil {
 			return fmt.Errorf("%w: %q", ErrAddress, address)
 		}
 		addr := target.Addr().Unmap()
-		if public(addr) || allowLoopback && addr.IsLoopback() {
+		if public(addr) || allowed.contains(addr) {
 			return nil
 		}
 		return ErrAddress

@@ -62,7 +62,7 @@ func TestWhatIsPublic(t *testing.T) {
 		"fec0::1":                  false,
 		"ff02::1":                  false,
 	} {
-		if got := guard(false)("tcp", netip.AddrPortFrom(netip.MustParseAddr(addr), 443).String(), nil) == nil; got != want {
+		if got := guard(nil)("tcp", netip.AddrPortFrom(netip.MustParseAddr(addr), 443).String(), nil) == nil; got != want {
 			t.Errorf("%s: public = %v", addr, got)
 		}
 	}
@@ -73,7 +73,7 @@ func TestAllowLoopbackAllowsNothingElse(t *testing.T) {
 		"127.0.0.1:80": true, "[::1]:80": true, "[::ffff:127.0.0.1]:80": true, "10.0.0.1:80": false, "169.254.169.254:80": false,
 		"[fd00::1]:80": false, "not an address": false,
 	} {
-		if got := guard(true)("tcp", address, nil) == nil; got != want {
+		if got := guard(loopback)("tcp", address, nil) == nil; got != want {
 			t.Errorf("%s: %v", address, got)
 		}
 	}
@@ -85,7 +85,7 @@ func FuzzGuard(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, address string) {
-		if guard(false)("tcp", address, nil) != nil {
+		if guard(nil)("tcp", address, nil) != nil {
 			return
 		}
 		addr := netip.MustParseAddrPort(address).Addr().Unmap()

@@ -1,33 +1,68 @@
 package flow
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/httpd"
 	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/store"
 )
 
 // Authorize begins a trip (RFC 6749 §4.1.1). Where nothing is left to ask, the code goes back at once and the whole trip
 // is one row written once.
 func (s *Service) Authorize(ctx context.Context, f httpd.Form, v Visitor) (*Outcome, error) {
 	// 1. Who asks, and where does the answer go? Errors stay here.
-	client, request, err := s.addressee(ctx, f)
+	client, err := s.asker(ctx, f)
 	if err != nil {
-		return &Outcome{Problem: &Problem{Shown: Shown{Locales: readLocales(f)}, Err: err}}, nil //nolint:nilerr // it is what the person is shown
+		return unaddressed(client, f, err), nil
 	}
+	if handle, ok := pushedHandle(f); ok {
+		return s.authorizePushed(ctx, client, handle, f, v)
+	}
+	asked, refusal := s.unwrapped(ctx, client, f)
+	if refusal != nil {
+		asked = f // as far as the answer's address goes, what stands beside the object will do
+	}
+	request, err := s.address(ctx, client, asked)
+	if err != nil {
+		return unaddressed(client, f, cmp.Or(refusal, err)), nil
+	}
+	t := s.begun(client, request, v)
+	// 2. What is asked for? Errors go to the client, if anybody answers for it.
+	if refusal == nil && client.MustPush() {
+		refusal = oauth.E(oauth.InvalidRequest, "This client leaves its requests at /par first and sends the browser here with client_id and request_uri alone (RFC 9126).")
+	}
+	if refusal == nil {
+		refusal = s.complete(ctx, client, &t.flow.Request, asked)
+	}
+	if refusal != nil {
+		return s.refuseUnasked(t, refusal)
+	}
+	return s.depart(ctx, t)
+}
+
+// unaddressed is an error that is sent nowhere.
+func unaddressed(c *domain.Client, f httpd.Form, err error) *Outcome {
+	return &Outcome{Problem: &Problem{Shown: Shown{Client: c, Locales: readLocales(f)}, Err: err}}
+}
+
+// begun is a trip as it begins.
+func (s *Service) begun(c *domain.Client, r domain.AuthRequest, v Visitor) *trip {
 	now := s.DB.Now()
-	t := s.tripOf(client, domain.Flow{
-		ID: domain.NewID[domain.FlowID](), Kind: domain.FlowAuthorize, State: domain.FlowOpen, Request: request,
+	r.Agent = agentName(v.Agent)
+	return s.tripOf(c, domain.Flow{
+		ID: domain.NewID[domain.FlowID](), Kind: domain.FlowAuthorize, State: domain.FlowOpen, Request: r,
 		CreatedAt: now, ExpiresAt: now.Add(TripTTL),
 	}, v)
-	t.flow.Request.Agent = agentName(v.Agent)
-	// 2. What is asked for? Errors go to the client.
-	if err := s.complete(ctx, client, &t.flow.Request, f); err != nil {
-		return t.respondError(err), nil
-	}
+}
+
+// depart goes on with a request that is in order.
+func (s *Service) depart(ctx context.Context, t *trip) (*Outcome, error) {
 	// 3. Is there anything to ask the person?
 	if err := s.standing(ctx, t); err != nil {
 		return nil, err
@@ -37,7 +72,7 @@ func (s *Service) Authorize(ctx context.Context, f httpd.Form, v Visitor) (*Outc
 		return s.grant(ctx, t)
 	}
 	if slices.Contains(t.flow.Request.Prompt, oauth.PromptNone) {
-		return t.respondError(silent(next)), nil
+		return s.refuseUnasked(t, silent(next))
 	}
 	// 4. The trip is stored and goes on on our pages.
 	return s.begin(ctx, t)
@@ -127,6 +162,8 @@ func (s *Service) grant(ctx context.Context, t *trip) (*Outcome, error) {
 	f.UserCode = "" // another device may have it from now on
 	took, err := s.store(ctx, t)
 	switch {
+	case errors.Is(err, store.ErrSpent):
+		return t.spent(), nil
 	case err != nil:
 		return nil, err
 	case !took:
@@ -139,7 +176,7 @@ func (s *Service) grant(ctx context.Context, t *trip) (*Outcome, error) {
 	if err := s.SignIn.Seen(ctx, t.now, &t.browser.Browser); err != nil {
 		return nil, err
 	}
-	return t.respond(Param{"code", code}), nil
+	return s.respond(t, Param{"code", code})
 }
 
 // store writes a granted trip, in one statement where it was never stored before.
@@ -147,15 +184,19 @@ func (s *Service) store(ctx context.Context, t *trip) (took bool, err error) {
 	e := audit(ctx, t.now, t.client.ID)
 	e.Actor, e.AccountID = "account "+t.browser.AccountID.String(), t.browser.AccountID
 	if t.flow.Version == 0 && t.flow.Visitor == [32]byte{} {
-		err = s.DB.StartFlow(ctx, t.flow)
+		start := s.DB.StartFlow
+		if !t.flow.Request.Pushed.IsZero() {
+			start = s.DB.StartGranted
+		}
+		err = start(ctx, t.flow)
 		took = err == nil
 	} else {
 		took, err = s.DB.GrantFlow(ctx, t.flow, t.agreement(), e)
 	}
-	if err != nil {
-		return false, oauth.Unavailable(fmt.Errorf("store the code: %w", err))
+	if err != nil && !errors.Is(err, store.ErrSpent) {
+		err = oauth.Unavailable(fmt.Errorf("store the code: %w", err))
 	}
-	return took, nil
+	return took, err
 }
 
 // agreement is what the person has agreed to in this trip; nil where they were not asked. A device's is not remembered:
@@ -190,26 +231,5 @@ func (s *Service) refuse(ctx context.Context, t *trip, why *oauth.Error) (*Outco
 		out.Device = &DeviceDone{Shown: t.shown()}
 		return &out, nil
 	}
-	return t.respondError(why), nil
-}
-
-// respond answers the client; every answer names us, so that nobody else's is taken for ours (RFC 9207 §2).
-func (t *trip) respond(params ...Param) *Outcome {
-	r, out := &t.flow.Request, t.out
-	if r.State != "" {
-		params = append(params, Param{"state", r.State})
-	}
-	out.Response = &Response{Shown: t.shown(), RedirectURI: r.RedirectURI, FormPost: r.ResponseMode == oauth.ResponseFormPost, Params: params}
-	return &out
-}
-
-func (t *trip) respondError(err error) *Outcome {
-	e := oauth.AsError(err)
-	params := []Param{{"error", string(e.Code)}}
-	if e.Description != "" {
-		params = append(params, Param{"error_description", e.Description})
-	}
-	out := t.respond(params...)
-	out.Response.Cause = err
-	return out
+	return s.respondError(t, why)
 }

@@ -11,11 +11,16 @@ import (
 
 // askConsent shows what the client asks for.
 func (s *Service) askConsent(ctx context.Context, t *trip) (*Outcome, error) {
+	details, err := s.readable(t.client, t.flow.Request.Details)
+	if err != nil {
+		return nil, err
+	}
 	out := t.out
 	out.Consent = &Consent{
 		Shown: t.shown(), Account: s.called(ctx, t), Scope: t.flow.Request.Asked(), Implied: t.flow.Request.Claims.Implied(),
 		Resources: t.flow.Request.Resources,
 		Device:    t.flow.Kind == domain.FlowDevice, UserCode: SpokenUserCode(t.flow.UserCode),
+		Details: details,
 	}
 	return &out, nil
 }

@@ -45,6 +45,7 @@ type DeviceRequest struct {
 	Client   *domain.Client
 	Scope    string
 	Resource []string
+	Details  string // authorization_details (RFC 9396 §3)
 	IP       string // for the limit
 }
 
@@ -53,7 +54,7 @@ func (s *Service) StartDevice(ctx context.Context, r DeviceRequest) (*DeviceAnsw
 	if !r.Client.DeviceGrant {
 		return nil, oauth.E(oauth.UnauthorizedClient, "This client may not use the device grant: device_grant is not set for it.")
 	}
-	granted, err := offer.Of(s.Catalog(), r.Client, s.Issuer).SignIn(r.Scope, r.Resource)
+	granted, err := offer.Of(s.Catalog(), r.Client, s.Issuer).Grant(offer.Wish{Scope: r.Scope, Resources: r.Resource, Details: r.Details})
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +70,7 @@ func (s *Service) StartDevice(ctx context.Context, r DeviceRequest) (*DeviceAnsw
 		userCode := newUserCode()
 		err = s.DB.StartFlow(ctx, domain.Flow{
 			ID: domain.NewID[domain.FlowID](), Kind: domain.FlowDevice, State: domain.FlowOpen,
-			Request:   domain.AuthRequest{ClientID: r.Client.ID, Scope: granted.Scope, Resources: granted.Resources},
+			Request:   domain.AuthRequest{ClientID: r.Client.ID, Scope: granted.Scope, Resources: granted.Resources, Details: granted.Details},
 			CreatedAt: now, ExpiresAt: now.Add(DeviceTTL), CodeHash: hashed(code), UserCode: userCode, Interval: pollEvery - pollJitter,
 		})
 		switch {

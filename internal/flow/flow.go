@@ -13,7 +13,9 @@ import (
 
 	"github.com/countersign/countersign/internal/clientauth"
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/dpop"
 	"github.com/countersign/countersign/internal/event"
+	"github.com/countersign/countersign/internal/fetch"
 	"github.com/countersign/countersign/internal/httpd"
 	"github.com/countersign/countersign/internal/keyring"
 	"github.com/countersign/countersign/internal/mail"
@@ -45,6 +47,10 @@ type Service struct {
 	// Trips bounds how many trips one address begins; nil lifts it. Each is a row for an hour and a half, and nobody needs
 	// to be anybody to begin one (ATTACKS DS08).
 	Trips *httpd.Limiter
+
+	DPoP   *dpop.Verifier // of proofs at /par
+	Replay *dpop.Replay
+	Fetch  *fetch.Client // of request objects that clients keep at an address of theirs
 
 	mailing, asking room // at the mail server, at providers
 }
@@ -78,6 +84,7 @@ type Letters func(code string, app string, locales []string, acceptLanguage stri
 // How long things live (ATTACKS, Parameters).
 const (
 	TripTTL   = 30 * time.Minute
+	PushTTL   = time.Minute // until the browser comes; from then on it is a trip
 	CodeTTL   = time.Minute
 	DeviceTTL = 10 * time.Minute
 )
@@ -118,6 +125,7 @@ type Response struct {
 	RedirectURI string
 	FormPost    bool
 	Params      []Param // without iss, which every answer carries
+	Signed      bool    // as a JWT, iss within (JARM)
 	Cause       error   // of an error, for the request's event
 }
 
@@ -128,6 +136,7 @@ type Param struct{ Name, Value string }
 type Shown struct {
 	Flow    domain.FlowID
 	Client  *domain.Client
+	Returns string // where the browser goes in the end, of the client's own; empty: nowhere, or not known
 	Locales []string
 	As      string   // the account that is signed in, which a form of the page brings back
 	Targets []string // where a form of the page may lead beside us
@@ -189,6 +198,7 @@ type Consent struct {
 	Resources []string
 	Device    bool   // for a device: the person compares the code
 	UserCode  string // as the device shows it
+	Details   []Detail
 }
 
 // PasskeyOffer is the page that offers to make a passkey after another way of signing in.

@@ -15,7 +15,7 @@ func (s *Service) login(ctx context.Context, t *trip) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	page := &Login{Shown: t.shown(), Hint: t.flow.Request.LoginHint, Passkeys: s.offersPasskeys(t), Again: t.browser != nil}
+	page := &Login{Shown: t.shown(), Hint: t.flow.Request.LoginHint, Passkeys: s.offersPasskeys(t), Again: t.browser != nil && t.listed()}
 	if weaker {
 		page.Providers, page.Email = s.redirecting(t), t.client.Email
 	}
@@ -23,7 +23,7 @@ func (s *Service) login(ctx context.Context, t *trip) (*Outcome, error) {
 		page.Notice = NoticeMakeOne
 	}
 	if !page.Email && !page.Passkeys && len(page.Providers) == 0 { // a page with nothing but "cancel" helps nobody
-		return s.refuse(ctx, t, oauth.E(oauth.UnmetAuthentication,
+		return s.refuseHelpless(ctx, t, oauth.E(oauth.UnmetAuthentication,
 			"No way of signing in that this client has can give what was asked for: acr_values, or the time of the sign-in that prompt=login and max_age want."))
 	}
 	if page.Notice == "" && t.p.Own && t.browser != nil {

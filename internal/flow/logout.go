@@ -62,11 +62,15 @@ func (s *Service) Logout(ctx context.Context, f httpd.Form, v Visitor) (*Farewel
 	if bye.Client, err = s.Clients.Named(ctx, hint.ClientID); err != nil {
 		return nil, err
 	}
-	if bye.Client == nil || (who.browser != nil && who.browser.AccountID.String() != hint.Subject) {
+	if bye.Client == nil || (who.browser != nil && !s.Tokens.Knows(bye.Client, hint.Subject, who.browser.AccountID)) {
 		return s.confirm(ctx, bye, who)
 	}
 	to := returnTo(bye.Client, f)
 	if to == "" && f.Get("post_logout_redirect_uri") != "" {
+		return s.confirm(ctx, bye, who)
+	}
+	if who.browser == nil && bye.Client.Unverified() { // nobody is asked: a link, and no way through us to anybody's address (AZ36)
+		bye.Back = to
 		return s.confirm(ctx, bye, who)
 	}
 	bye.Return, bye.Done = to, true
@@ -179,11 +183,12 @@ func (s *Service) signOut(ctx context.Context, browser *domain.BrowserView, hint
 	now := s.DB.Now()
 	e := audit(ctx, now, "")
 	e.Actor, e.AccountID = "account "+browser.AccountID.String(), browser.AccountID
-	if _, err := s.DB.EndBrowser(ctx, store.BrowserEnding{ID: browser.ID, Now: now, Reason: domain.EndedByLogout, Event: e}); err != nil {
+	ending := store.BrowserEnding{ID: browser.ID, Now: now, Reason: domain.EndedByLogout, Event: e}
+	if hint != nil { // in one transaction: a second try would find nobody signed in, and the app's session would live on
+		ending.Also = hint.SessionID
+	}
+	if _, err := s.DB.EndBrowser(ctx, ending); err != nil {
 		return oauth.Unavailable(err)
 	}
-	if hint == nil || hint.SessionID.IsZero() {
-		return nil
-	}
-	return s.SignIn.Sessions.End(ctx, hint.SessionID, domain.EndedByLogout)
+	return nil
 }

@@ -34,7 +34,7 @@ func (s *Service) over(t *trip) *Outcome {
 		return nil
 	}
 	p := &Problem{Shown: t.shown(), Err: err, Key: key}
-	if t.flow.Kind == domain.FlowAuthorize {
+	if t.flow.Kind == domain.FlowAuthorize && t.flow.Request.Pushed.IsZero() && !t.client.MustPush() && !t.client.MustSignRequest() {
 		p.Restart = restartPath(t.flow.Request)
 	}
 	return &Outcome{Problem: p}
@@ -47,6 +47,7 @@ func restartPath(r domain.AuthRequest) string {
 		"state": r.State, "nonce": r.Nonce, "code_challenge": r.Challenge, "scope": oauth.JoinScope(r.Scope),
 		"prompt": strings.Join(r.Prompt, " "), "acr_values": strings.Join(r.ACR, " "), "login_hint": r.LoginHint,
 		"ui_locales": strings.Join(r.Locales, " "), "dpop_jkt": r.DPoPJKT, "claims": claimsAgain(r),
+		"authorization_details": string(r.Details),
 	} {
 		if value != "" {
 			q.Set(name, value)
@@ -55,8 +56,8 @@ func restartPath(r domain.AuthRequest) string {
 	if r.Challenge != "" {
 		q.Set("code_challenge_method", oauth.MethodS256)
 	}
-	if r.ResponseMode == oauth.ResponseFormPost {
-		q.Set("response_mode", oauth.ResponseFormPost)
+	if r.ResponseMode != oauth.ResponseQuery {
+		q.Set("response_mode", r.ResponseMode)
 	}
 	if r.MaxAge != nil {
 		q.Set("max_age", strconv.FormatInt(*r.MaxAge, 10))

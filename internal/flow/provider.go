@@ -188,6 +188,9 @@ func (s *Service) arrive(ctx context.Context, t *trip, a signin.Arrival) (*Outco
 		return nil, err
 	}
 	a.Now, a.Client, a.Flow = t.now, t.client, t.flow
+	if t.flow.Request.HintedSubject != "" {
+		a.Expected = t.hinted
+	}
 	a.Flow.State, a.Flow.Progress = domain.FlowSignedIn, progress
 	known, _, err := s.SignIn.Known(ctx, t.visitor.SignOn)
 	if err != nil {

@@ -22,48 +22,75 @@ const (
 	maxLocales = 8
 )
 
-// addressee reads who asks and where the answer goes. Until both hold, nothing is sent anywhere: every error of it stays
-// on a page of ours (RFC 6749 §4.1.2.1).
-func (s *Service) addressee(ctx context.Context, f httpd.Form) (*domain.Client, domain.AuthRequest, error) {
-	r := domain.AuthRequest{ClientID: f.Get("client_id"), RedirectURI: f.Get("redirect_uri"), State: f.Get("state")}
-	for _, name := range []string{"client_id", "redirect_uri"} {
-		if f.Twice(name) {
-			return nil, r, oauth.E(oauth.InvalidRequest, "The parameter "+name+" came twice.")
-		}
+// asker reads who asks. Until that and the address of the answer hold, nothing is sent anywhere: every error of the two
+// stays on a page of ours (RFC 6749 §4.1.2.1).
+func (s *Service) asker(ctx context.Context, f httpd.Form) (*domain.Client, error) {
+	id := f.Get("client_id")
+	switch {
+	case f.Twice("client_id"):
+		return nil, oauth.E(oauth.InvalidRequest, "The parameter client_id came twice.")
+	case id == "":
+		return nil, oauth.E(oauth.InvalidRequest, "The app did not say which client it is: client_id is missing.")
 	}
-	if r.ClientID == "" {
-		return nil, r, oauth.E(oauth.InvalidRequest, "The app did not say which client it is: client_id is missing.")
-	}
-	client, err := s.Clients.Named(ctx, r.ClientID)
+	client, err := s.Clients.Introduced(ctx, id)
 	if err != nil {
-		return nil, r, err
+		return nil, err
 	}
 	if client == nil {
-		return nil, r, oauth.E(oauth.InvalidRequest, "This app is not known here: there is no client with this client_id.")
+		return nil, oauth.E(oauth.InvalidRequest, "This app is not known here: there is no client with this client_id.")
 	}
 	event.Add(ctx, "client", client.ID)
+	return client, s.usable(ctx, client)
+}
+
+func (s *Service) usable(ctx context.Context, client *domain.Client) error {
 	state, err := s.DB.ClientState(ctx, client.ID)
 	switch {
 	case err != nil:
-		return nil, r, oauth.Unavailable(err)
+		return oauth.Unavailable(err)
 	case state != domain.ClientLive:
-		return nil, r, oauth.E(oauth.UnauthorizedClient, "This app cannot sign anybody in at the moment: its client is disabled.").Because(fmt.Errorf("client is %v", state))
+		return oauth.E(oauth.UnauthorizedClient, "This app cannot sign anybody in at the moment: its client is disabled.").Because(fmt.Errorf("client is %v", state))
+	}
+	return nil
+}
+
+// address reads where the answer goes, and how.
+func (s *Service) address(ctx context.Context, client *domain.Client, f httpd.Form) (domain.AuthRequest, error) {
+	r := domain.AuthRequest{ClientID: client.ID, RedirectURI: f.Get("redirect_uri"), State: f.Get("state")}
+	switch {
+	case f.Twice("redirect_uri"):
+		return r, oauth.E(oauth.InvalidRequest, "The parameter redirect_uri came twice.")
 	case r.RedirectURI == "":
-		return nil, r, oauth.E(oauth.InvalidRequest, "The app did not say where to return to: redirect_uri is missing.")
+		return r, oauth.E(oauth.InvalidRequest, "The app did not say where to return to: redirect_uri is missing.")
 	case len(client.RedirectURIs) == 0:
-		return nil, r, oauth.E(oauth.UnauthorizedClient, "This client has no redirect_uris, so nobody can sign in to it in a browser: it is a service, a device, or an app that signs in natively.")
+		return r, oauth.E(oauth.UnauthorizedClient, "This client has no redirect_uris, so nobody can sign in to it in a browser: it is a service, a device, or an app that signs in natively.")
 	case !oauth.MatchRedirect(client.RedirectURIs, r.RedirectURI, client.Type == domain.ClientNative):
 		event.Add(ctx, "redirect_uri", withoutQuery(r.RedirectURI))
-		return nil, r, oauth.E(oauth.InvalidRequest, "redirect_uri is not one that is registered for this client. It must be the same, letter for letter.")
+		return r, oauth.E(oauth.InvalidRequest, "redirect_uri is not one that is registered for this client. It must be the same, letter for letter.")
 	case len(r.State) > maxOpaque || len(f.Get("nonce")) > maxOpaque:
 		r.State = ""
-		return nil, r, oauth.E(oauth.InvalidRequest, "state or nonce is longer than 2048 bytes.")
+		return r, oauth.E(oauth.InvalidRequest, "state or nonce is longer than 2048 bytes.")
 	}
-	r.ResponseMode = oauth.ResponseQuery
-	if f.Get("response_mode") == oauth.ResponseFormPost {
-		r.ResponseMode = oauth.ResponseFormPost
+	r.ResponseMode, _ = readMode(f)
+	return r, nil
+}
+
+// readMode is how the answer travels; with a mode we do not know it travels as it does without one.
+func readMode(f httpd.Form) (mode string, known bool) {
+	switch mode := f.Get("response_mode"); mode {
+	case oauth.ResponseFormPost, oauth.ResponseQueryJWT, oauth.ResponseFormPostJWT:
+		return mode, true
+	case oauth.ResponseJWT: // the default of a code, signed (JARM §2.3.4)
+		return oauth.ResponseQueryJWT, true
+	case "", oauth.ResponseQuery:
+		return oauth.ResponseQuery, true
 	}
-	return client, r, nil
+	return oauth.ResponseQuery, false
+}
+
+// signedMode tells whether an answer travels as a JWT (JARM).
+func signedMode(mode string) bool {
+	return mode == oauth.ResponseQueryJWT || mode == oauth.ResponseFormPostJWT
 }
 
 // withoutQuery is as much of an address as belongs into a log.
@@ -85,23 +112,19 @@ func (s *Service) complete(ctx context.Context, c *domain.Client, r *domain.Auth
 }
 
 // readShape refuses what would make the request another one than it seems.
-func (s *Service) readShape(_ context.Context, _ *domain.Client, r *domain.AuthRequest, f httpd.Form) error {
+func (s *Service) readShape(_ context.Context, c *domain.Client, r *domain.AuthRequest, f httpd.Form) error {
 	if name := f.Repeated("resource"); name != "" {
 		if name == "state" {
 			r.State = "" // which of the two would be theirs?
 		}
 		return oauth.E(oauth.InvalidRequest, "A parameter came twice; only resource may.")
 	}
-	switch mode := f.Get("response_mode"); mode {
-	case "", oauth.ResponseQuery, oauth.ResponseFormPost:
-	default:
-		return oauth.E(oauth.InvalidRequest, "response_mode can be query or form_post.")
-	}
+	mode, known := readMode(f)
 	switch {
-	case f.Get("request") != "":
-		return oauth.E(oauth.RequestNotSupported, "Signed requests are not supported: send the parameters themselves.")
-	case f.Get("request_uri") != "":
-		return oauth.E(oauth.RequestURINotSupported, "request_uri is not supported: send the parameters themselves.")
+	case !known:
+		return oauth.E(oauth.InvalidRequest, "response_mode can be query, form_post, jwt, query.jwt or form_post.jwt.")
+	case c.MustSignResponse() && !signedMode(mode):
+		return oauth.E(oauth.InvalidRequest, "This client gets signed answers only: send response_mode=jwt (JARM).")
 	case f.Get("registration") != "":
 		return oauth.E(oauth.RegistrationNotSupported, "registration is not supported: clients are declared by the operator.")
 	case f.Get("response_type") == "":
@@ -129,11 +152,13 @@ func (s *Service) readPKCE(_ context.Context, c *domain.Client, r *domain.AuthRe
 }
 
 func (s *Service) readGrant(_ context.Context, c *domain.Client, r *domain.AuthRequest, f httpd.Form) error {
-	granted, err := offer.Of(s.Catalog(), c, s.Issuer).SignIn(f.Get("scope"), f.All("resource"))
+	granted, err := offer.Of(s.Catalog(), c, s.Issuer).Grant(offer.Wish{
+		Scope: f.Get("scope"), Resources: f.All("resource"), Details: f.Get("authorization_details"),
+	})
 	if err != nil {
 		return err
 	}
-	r.Scope, r.Resources = granted.Scope, granted.Resources
+	r.Scope, r.Resources, r.Details = granted.Scope, granted.Resources, granted.Details
 	r.Nonce = f.Get("nonce")
 	if jkt := f.Get("dpop_jkt"); jkt != "" {
 		if !oauth.ValidThumbprint(jkt) {
@@ -144,7 +169,7 @@ func (s *Service) readGrant(_ context.Context, c *domain.Client, r *domain.AuthR
 	return nil
 }
 
-func (s *Service) readPrompt(_ context.Context, _ *domain.Client, r *domain.AuthRequest, f httpd.Form) error {
+func (s *Service) readPrompt(_ context.Context, c *domain.Client, r *domain.AuthRequest, f httpd.Form) error {
 	r.Prompt = strings.Fields(f.Get("prompt"))
 	for _, p := range r.Prompt {
 		if !slices.Contains([]string{oauth.PromptNone, oauth.PromptLogin, oauth.PromptConsent, oauth.PromptSelect}, p) {
@@ -154,6 +179,7 @@ func (s *Service) readPrompt(_ context.Context, _ *domain.Client, r *domain.Auth
 	if len(r.Prompt) > 1 && slices.Contains(r.Prompt, oauth.PromptNone) {
 		return oauth.E(oauth.InvalidRequest, "prompt=none stands alone.")
 	}
+	r.MaxAge = c.DefaultMaxAge
 	if text := f.Get("max_age"); text != "" {
 		seconds, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || seconds < 0 || strings.HasPrefix(text, "+") {

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"encoding/json"
 	"net/http/httptest"
 	"net/url"
 	"slices"
@@ -45,14 +46,15 @@ func TestTheShapeOfARequest(t *testing.T) { // AZ13 AZ14 AZ30
 		{"response_type=code&scope=a&scope=a", oauth.InvalidRequest},
 		{"response_type=code&unknown=a&unknown=b", oauth.InvalidRequest},
 		{"response_type=code&state=a&state=b", oauth.InvalidRequest},
-		{"response_type=code&request=x", oauth.RequestNotSupported},
-		{"response_type=code&request_uri=x", oauth.RequestURINotSupported},
+		{"response_type=code&response_mode=jwt", ""},
+		{"response_type=code&response_mode=form_post.jwt", ""},
+		{"response_type=code&response_mode=fragment.jwt", oauth.InvalidRequest},
 		{"response_type=code&registration=x", oauth.RegistrationNotSupported},
 	}
 	for _, tt := range tests {
 		t.Run(tt.query, func(t *testing.T) {
 			r := domain.AuthRequest{State: "a"}
-			wantCode(t, (&Service{}).readShape(t.Context(), nil, &r, form(t, tt.query)), tt.want)
+			wantCode(t, (&Service{}).readShape(t.Context(), &domain.Client{}, &r, form(t, tt.query)), tt.want)
 			if twice := strings.Contains(tt.query, "state=a&state=b"); (r.State == "") != twice {
 				t.Errorf("state %q", r.State)
 			}
@@ -130,7 +132,7 @@ func TestPromptsAndAges(t *testing.T) { // AZ22 AZ24
 	for _, tt := range tests {
 		t.Run(tt.query, func(t *testing.T) {
 			var r domain.AuthRequest
-			wantCode(t, (&Service{}).readPrompt(t.Context(), nil, &r, form(t, tt.query)), tt.want)
+			wantCode(t, (&Service{}).readPrompt(t.Context(), &domain.Client{}, &r, form(t, tt.query)), tt.want)
 			if tt.want != "" {
 				return
 			}
@@ -195,6 +197,7 @@ func TestTheSameTripAnewIsTheSameRequest(t *testing.T) {
 		Prompt: []string{"login", "consent"}, MaxAge: &age, ACR: []string{"phr"}, EssentialACR: true, LoginHint: "a@b.example",
 		HintedSubject: "acc_x", Locales: []string{"de", "en"}, DPoPJKT: challengeOfSomething,
 		ClaimsText: `{"id_token":{"acr":{"essential":true,"value":"phr"},"email":null},"userinfo":{"name":null},"x":[1]}`,
+		Details:    json.RawMessage(`[{"identifier":"a&b=c+ü","type":"note"}]`),
 	}
 	path, query, _ := strings.Cut(restartPath(want), "?")
 	if path != "/authorize" {
@@ -219,7 +222,8 @@ func TestTheSameTripAnewIsTheSameRequest(t *testing.T) {
 		"prompt": {got.Prompt, want.Prompt}, "acr": {got.ACR, want.ACR}, "locales": {got.Locales, want.Locales},
 		"resources": {f.All("resource"), want.Resources}, "scope": {strings.Fields(f.Get("scope")), want.Scope},
 		"userinfo": {got.Claims.UserInfo, []string{"name"}}, "id_token": {got.Claims.IDToken, []string{"acr", "email", "sub"}},
-		"modes": {{f.Get("response_mode"), f.Get("dpop_jkt")}, {oauth.ResponseFormPost, challengeOfSomething}},
+		"modes":   {{f.Get("response_mode"), f.Get("dpop_jkt")}, {oauth.ResponseFormPost, challengeOfSomething}},
+		"details": {{f.Get("authorization_details")}, {string(want.Details)}},
 	} {
 		if !slices.Equal(pair[0], pair[1]) {
 			t.Errorf("%s: %q instead of %q", what, pair[0], pair[1])

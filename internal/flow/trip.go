@@ -11,6 +11,7 @@ import (
 	"github.com/countersign/countersign/internal/event"
 	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/internal/store"
+	"github.com/countersign/countersign/internal/token"
 )
 
 // provenSlack is how far a provider's clock may be behind ours for its auth_time to count as later than our asking.
@@ -22,6 +23,7 @@ type trip struct {
 	flow    domain.Flow
 	p       progress
 	client  *domain.Client
+	tokens  *token.Service // knows under which subject the client knows an account
 	visitor Visitor
 	browser *domain.BrowserView // signed in, or nil
 	consent *domain.Consent     // or nil
@@ -46,7 +48,7 @@ const (
 func (t *trip) next() next {
 	r := &t.flow.Request
 	switch {
-	case t.browser == nil, !t.expected(), !t.proven():
+	case t.browser == nil, !t.expected(), !t.listed(), !t.proven():
 		return wantsSignIn
 	case !domain.ACRSuffices(domain.ACR(t.browser.AMR), r.ACR):
 		return wantsStronger
@@ -60,8 +62,17 @@ func (t *trip) next() next {
 
 // expected tells whether whoever is signed in is the one the client named, if it named one.
 func (t *trip) expected() bool {
-	hinted := t.flow.Request.HintedSubject
-	return hinted == "" || hinted == t.browser.AccountID.String()
+	return t.flow.Request.HintedSubject == "" || t.hinted(t.browser.AccountID)
+}
+
+// listed tells whether the client takes the way in which the person signed in here, perhaps through another client:
+// single sign-on opens no door that the client keeps shut (ATTACKS SE18). Other identities of the account do not count,
+// for nobody has just proved those.
+func (t *trip) listed() bool { return t.client.TakesSignInBy(t.browser.Issuer, t.browser.Provider) }
+
+// hinted tells whether an account is the one the client named, by the subject it knows it under.
+func (t *trip) hinted(account domain.AccountID) bool {
+	return t.tokens.Knows(t.client, t.flow.Request.HintedSubject, account)
 }
 
 // proven tells whether the sign-in is as recent as the client wants. What a provider leaves open is not taken for new:
@@ -98,7 +109,7 @@ func (t *trip) anyApp() bool {
 		(oauth.PrivateUse(uri) || t.client.Type == domain.ClientNative && strings.HasPrefix(uri, "http:"))
 }
 
-// mustAgree: a device's trip is always confirmed (RFC 8628 §5.4); otherwise whoever runs the server need not ask for its
+// mustAgree: a device's trip is always confirmed (RFC 8628 §5.4), and so are authorization_details; otherwise whoever runs the server need not ask for its
 // own apps, and nobody is asked twice for the same.
 func (t *trip) mustAgree() bool {
 	r := &t.flow.Request
@@ -106,6 +117,8 @@ func (t *trip) mustAgree() bool {
 	case t.p.Agreed:
 		return false
 	case t.flow.Kind == domain.FlowDevice, slices.Contains(r.Prompt, oauth.PromptConsent):
+		return true
+	case len(r.Details) > 0: // whatever was agreed to before, it was not this
 		return true
 	case t.client.FirstParty:
 		return false
@@ -167,7 +180,7 @@ func (s *Service) trip(ctx context.Context, f domain.Flow, v Visitor) (*trip, er
 }
 
 func (s *Service) tripOf(c *domain.Client, f domain.Flow, v Visitor) *trip {
-	return &trip{now: s.DB.Now(), flow: f, visitor: v, client: c, trial: strings.HasPrefix(s.Issuer, "http://")}
+	return &trip{now: s.DB.Now(), flow: f, visitor: v, client: c, tokens: s.Tokens, trial: strings.HasPrefix(s.Issuer, "http://")}
 }
 
 // standing reads who is signed in, and what they have agreed to before.
@@ -242,7 +255,10 @@ func (s *Service) step(ctx context.Context, t *trip) (bool, error) {
 
 // shown is what every page of this trip is about.
 func (t *trip) shown() Shown {
-	s := Shown{Flow: t.flow.ID, Client: t.client, Locales: t.flow.Request.Locales, Notice: t.notice, Targets: t.targets()}
+	s := Shown{
+		Flow: t.flow.ID, Client: t.client, Returns: t.flow.Request.RedirectURI, Locales: t.flow.Request.Locales, Notice: t.notice,
+		Targets: t.targets(),
+	}
 	if t.browser != nil {
 		s.As = t.browser.AccountID.String()
 	}

@@ -6,13 +6,16 @@ import (
 
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/token"
 )
 
 var noon = time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 
 // begun is a trip of a first-party web client that began at noon, a minute ago.
 func begun(change func(t *trip)) *trip {
-	t := &trip{now: noon.Add(time.Minute), client: &domain.Client{ID: "app", Type: domain.ClientWeb, FirstParty: true}}
+	t := &trip{now: noon.Add(time.Minute), tokens: &token.Service{}, client: &domain.Client{
+		ID: "app", Type: domain.ClientWeb, FirstParty: true, Providers: []domain.ClientProvider{{Name: "corp"}},
+	}}
 	t.flow = domain.Flow{Kind: domain.FlowAuthorize, CreatedAt: noon, Request: domain.AuthRequest{
 		ClientID: "app", RedirectURI: "https://app.example/cb", Scope: []string{"openid"}, Resources: []string{"https://api.example"},
 	}}
@@ -22,7 +25,7 @@ func begun(change func(t *trip)) *trip {
 
 // signedIn is somebody who signed in so long before the trip began.
 func signedIn(before time.Duration, amr ...string) *domain.BrowserView {
-	b := &domain.BrowserView{AccountState: domain.AccountActive}
+	b := &domain.BrowserView{AccountState: domain.AccountActive, Issuer: "https://corp.example", Provider: "corp"}
 	b.AccountID, b.AuthTime, b.AMR = domain.AccountID{1}, noon.Add(-before), amr
 	return b
 }
@@ -34,7 +37,7 @@ var (
 
 func seconds(n int64) *int64 { return &n }
 
-// What a person is asked next: AZ12 AZ22 AZ24 AZ25 AZ26.
+// What a person is asked next: AZ12 AZ22 AZ24 AZ25 AZ26 SE18.
 func TestNext(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -47,6 +50,16 @@ func TestNext(t *testing.T) {
 		{"another than hinted", anHourAgo, func(t *trip) { t.flow.Request.HintedSubject = domain.AccountID{2}.String() }, wantsSignIn},
 		{"the hinted one", anHourAgo, func(t *trip) { t.flow.Request.HintedSubject = domain.AccountID{1}.String() }, wantsNothing},
 		{"another than hinted, who signed in here", justNow, func(t *trip) { t.flow.Request.HintedSubject = domain.AccountID{2}.String() }, wantsSignIn},
+
+		{"by mail, which the client does not list", by(domain.EmailIssuer, "email"), func(*trip) {}, wantsSignIn},
+		{"by mail, which it lists", by(domain.EmailIssuer, "email"), func(t *trip) { t.client.Email = true }, wantsNothing},
+		{"by a passkey, which it does not list", by(domain.PasskeyIssuer, "passkey"), func(t *trip) { t.client.Email = true }, wantsSignIn},
+		{"by a passkey, which it lists", by(domain.PasskeyIssuer, "passkey"), func(t *trip) { t.client.Passkeys = true }, wantsNothing},
+		{"by a provider it does not list", by("https://other.example", "other"), func(t *trip) { t.client.Email, t.client.Passkeys = true, true }, wantsSignIn},
+		{"by a provider somebody named email", by("https://other.example", "email"), func(t *trip) { t.client.Email = true }, wantsSignIn},
+		{"by mail, where a provider is named email", by(domain.EmailIssuer, "email"),
+			func(t *trip) { t.client.Providers = []domain.ClientProvider{{Name: "email"}} }, wantsSignIn},
+		{"on a device of a client that does not list it", by(domain.EmailIssuer, "email"), func(t *trip) { t.flow.Kind = domain.FlowDevice }, wantsSignIn},
 
 		{"to sign in anew", anHourAgo, func(t *trip) { t.flow.Request.Prompt = []string{"login"} }, wantsSignIn},
 		{"anew, and they did", justNow, func(t *trip) { t.flow.Request.Prompt = []string{"login"} }, wantsNothing},
@@ -106,6 +119,11 @@ func TestNext(t *testing.T) {
 			}
 		})
 	}
+}
+
+// by is somebody who signed in that way, an hour ago.
+func by(issuer, provider string) func(t *trip) {
+	return func(t *trip) { anHourAgo(t); t.browser.Issuer, t.browser.Provider = issuer, provider }
 }
 
 func native(redirect string) func(t *trip) {

@@ -11,6 +11,7 @@ import (
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/event"
 	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/offer"
 	"github.com/countersign/countersign/internal/session"
 	"github.com/countersign/countersign/internal/signin"
 	"github.com/countersign/countersign/internal/store"
@@ -71,7 +72,8 @@ func (s *Service) redeem(ctx context.Context, c *call, f *domain.Flow) (*Respons
 	if err := signin.CheckDeviceName(c.DeviceName); err != nil {
 		return nil, err
 	}
-	audience, scope, err := s.offer(c.client).Narrow(f.Scope, f.Request.Resources, "", c.Resource) // before anything is spent
+	ceiling := offer.Granted{Scope: f.Scope, Resources: f.Request.Resources, Details: f.Request.Details}
+	carried, err := s.offer(c.client).Carry(ceiling, offer.Wish{Resources: c.Resource, Details: c.Details}) // before anything is spent
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +83,7 @@ func (s *Service) redeem(ctx context.Context, c *call, f *domain.Flow) (*Respons
 	}
 	row, refresh, err := s.Sessions.Prepare(c.now, session.Start{
 		Client: c.client, JKT: c.jkt(), Scope: f.Scope, Resources: f.Request.Resources, DeviceName: called(c, f),
-		AuthTime: f.AuthTime, AMR: f.AMR, Claims: f.Request.Claims.UserInfo,
+		AuthTime: f.AuthTime, AMR: f.AMR, Claims: f.Request.Claims.UserInfo, Details: string(f.Request.Details),
 	})
 	if err != nil {
 		return nil, oauth.Unavailable(err)
@@ -89,7 +91,7 @@ func (s *Service) redeem(ctx context.Context, c *call, f *domain.Flow) (*Respons
 	done, err := s.DB.RedeemFlow(ctx, store.Redemption{
 		Now: c.now, FlowID: f.ID, Session: row, NewDevice: newDevice(c, row),
 		Apart:        apart(c.client, f.Scope),
-		NeedsConsent: f.Kind == domain.FlowAuthorize && !c.client.FirstParty, Event: c.audit(ctx),
+		NeedsConsent: f.Kind == domain.FlowAuthorize && (!c.client.FirstParty || len(f.Request.Details) > 0), Event: c.audit(ctx),
 	})
 	if err != nil {
 		return nil, oauth.Unavailable(err)
@@ -97,7 +99,7 @@ func (s *Service) redeem(ctx context.Context, c *call, f *domain.Flow) (*Respons
 	switch done.Verdict {
 	case store.Redeemed:
 		event.Add(ctx, "session", done.Session.ID)
-		return s.received(c, f, &done.Session, granted{audience, scope, refresh, claims})
+		return s.received(c, f, &done.Session, granted{carried, refresh, claims})
 	case store.NotGranted:
 		return nil, s.replayed(ctx, c, f.CodeHash)
 	}
@@ -178,10 +180,9 @@ func sameKey(proved string, keys ...string) bool {
 
 // granted is what the tokens of an answer are for.
 type granted struct {
-	audience string
-	scope    []string
-	refresh  session.RefreshToken
-	claims   map[string]any // of the ID token
+	offer.Carried
+	refresh session.RefreshToken
+	claims  map[string]any // of the ID token
 }
 
 // idClaims are the claims about the person that the client asked to have in the ID token, one by one (OIDC Core §5.5). They
@@ -196,7 +197,7 @@ func (s *Service) idClaims(ctx context.Context, f *domain.Flow) (map[string]any,
 
 // received is the answer to a redemption.
 func (s *Service) received(c *call, f *domain.Flow, ses *domain.Session, g granted) (*Response, error) {
-	answer, err := s.issue(c, ses, g.audience, g.scope)
+	answer, err := s.issue(c, ses, g.Carried)
 	if err != nil {
 		return nil, err
 	}

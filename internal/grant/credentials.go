@@ -12,7 +12,7 @@ import (
 // credentials answers a service that asks for itself (RFC 6749 §4.4). There is no session, so no refresh token and
 // nothing single-use: proofs are remembered, and the database says whether the client still lives.
 func (s *Service) credentials(ctx context.Context, c *call) (*Response, error) {
-	audience, scope, err := s.offer(c.client).Service(c.Scope, c.Resource)
+	carried, err := s.offer(c.client).Service(c.wish())
 	if err != nil {
 		return nil, err
 	}
@@ -21,7 +21,7 @@ func (s *Service) credentials(ctx context.Context, c *call) (*Response, error) {
 			return nil, dpop.Refusal(err)
 		}
 	}
-	minted, err := s.Tokens.MintAccess(c.now, token.Access{Client: c.client, Audience: audience, Scope: scope, JKT: c.jkt()})
+	minted, err := s.Tokens.MintAccess(c.now, token.Access{Client: c.client, Audience: carried.Audience, Scope: carried.Scope, Details: carried.Details, JKT: c.jkt(), X5T: c.x5t()})
 	if err != nil {
 		return nil, err
 	}
@@ -36,5 +36,5 @@ func (s *Service) credentials(ctx context.Context, c *call) (*Response, error) {
 	default: // this node has yet to hear of it
 		return nil, oauth.UnknownClient(domain.ErrUndeclared)
 	}
-	return respond(minted, scope), nil
+	return respond(minted, carried), nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/countersign/countersign/internal/event"
 	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/offer"
 	"github.com/countersign/countersign/internal/signin"
 	"github.com/countersign/countersign/internal/token"
 )
@@ -37,7 +38,7 @@ func (s *Service) exchange(ctx context.Context, c *call) (*Response, error) {
 func (s *Service) welcome(c *call, in *signin.Result) (*Response, error) {
 	ses := &in.Session
 	audience := ses.Resources[0]
-	answer, err := s.issue(c, ses, audience, s.offer(c.client).Within(ses.Scope, audience))
+	answer, err := s.issue(c, ses, offer.Carried{Audience: audience, Scope: s.offer(c.client).Within(ses.Scope, audience)})
 	if err != nil {
 		return nil, err
 	}
@@ -65,6 +66,8 @@ func checkExchange(r Request) error {
 		return oauth.E(oauth.InvalidRequest, "There is no actor in a native sign-in: leave out actor_token and actor_token_type.")
 	case r.RequestedTokenType != "" && r.RequestedTokenType != oauth.TypeAccessToken:
 		return oauth.E(oauth.InvalidRequest, "requested_token_type can only be "+oauth.TypeAccessToken+".")
+	case r.Details != "": // nobody would be shown them
+		return oauth.E(oauth.InvalidDetails, "A native sign-in shows no page to agree on: ask for authorization_details at /authorize.")
 	case len(r.Audience) > 0:
 		return oauth.E(oauth.InvalidTarget, "Name the app server with resource, not with audience.")
 	}

@@ -4,8 +4,10 @@ package grant
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
+	"github.com/countersign/countersign/internal/accesstoken"
 	"github.com/countersign/countersign/internal/clientauth"
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/dpop"
@@ -21,9 +23,11 @@ import (
 type Request struct {
 	Credentials clientauth.Credentials
 	Proofs      []string // DPoP headers
+	URL         string   // of the token endpoint as the client reaches it, from configuration: the htu of the proof
 	GrantType   string
 	Scope       string
 	Resource    []string // may repeat
+	Details     string   // authorization_details (RFC 9396)
 
 	RefreshToken string // refresh_token
 
@@ -48,11 +52,12 @@ type Response struct {
 	Scope           string `json:"scope,omitempty"`
 	IDToken         string `json:"id_token,omitempty"`
 	IssuedTokenType string `json:"issued_token_type,omitempty"`
+
+	Details json.RawMessage `json:"authorization_details,omitempty"` // RFC 9396 §7
 }
 
 // Service does it. Its fields are set by app.
 type Service struct {
-	TokenURL string // issuer + /token: the htu of every proof
 	Issuer   string
 	DB       *store.DB
 	Catalog  func() *domain.Catalog
@@ -86,8 +91,17 @@ func (c *call) jkt() string {
 	return c.proof.JKT
 }
 
-// Token answers a token request: (a) authenticate the client, (b) verify a DPoP proof if one came, (c) may this
-// client use this grant, (d) switch.
+// x5t is the thumbprint of the certificate that access tokens of the client are bound to, or "". A client that is not
+// registered for that may show one and gets tokens without it (RFC 8705 §3.4).
+func (c *call) x5t() string {
+	if !c.client.CertificateBound || c.Credentials.Certificate == nil {
+		return ""
+	}
+	return accesstoken.CertificateThumbprint(c.Credentials.Certificate)
+}
+
+// Token answers a token request: (a) authenticate the client, (b) verify a DPoP proof if one came, and that a certificate
+// did where tokens are bound to it, (c) may this client use this grant, (d) switch.
 func (s *Service) Token(ctx context.Context, r Request) (*Response, error) {
 	// (a)
 	client, err := s.Clients.Client(ctx, r.Credentials)
@@ -100,13 +114,31 @@ func (s *Service) Token(ctx context.Context, r Request) (*Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	if client.CertificateBound && r.Credentials.Certificate == nil {
+		return nil, errNoCertificate
+	}
 	// (c)
 	if err := mayUse(client, r.GrantType); err != nil {
 		return nil, err
 	}
 	// (d)
 	event.Add(ctx, "grant", r.GrantType)
-	switch r.GrantType {
+	answer, err := s.answer(ctx, c)
+	if err == nil {
+		s.touch(ctx, c)
+	}
+	return answer, err
+}
+
+// touch notes that a client which registered itself is in use. A failure is told and forgiven: the tokens are given.
+func (s *Service) touch(ctx context.Context, c *call) {
+	if err := s.DB.TouchRegistration(ctx, c.client, c.now); err != nil {
+		event.Add(ctx, "registration_touch", err.Error())
+	}
+}
+
+func (s *Service) answer(ctx context.Context, c *call) (*Response, error) {
+	switch c.GrantType {
 	case oauth.GrantRefreshToken:
 		return s.refresh(ctx, c)
 	case oauth.GrantTokenExchange:

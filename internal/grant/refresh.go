@@ -23,7 +23,7 @@ func (s *Service) refresh(ctx context.Context, c *call) (*Response, error) {
 		return nil, oauth.E(oauth.InvalidRequest, "refresh_token is missing.")
 	}
 	may, presented := s.offer(c.client), session.Presented{Client: c.client, Token: c.RefreshToken, JKT: c.jkt()}
-	if c.Scope == "" && len(c.Resource) == 0 {
+	if c.Scope == "" && len(c.Resource) == 0 && c.Details == "" {
 		presented.Audiences = may.Audiences()
 	} else if err := s.forewarn(ctx, c, may, presented); err != nil {
 		return nil, err
@@ -36,11 +36,11 @@ func (s *Service) refresh(ctx context.Context, c *call) (*Response, error) {
 	if ses.Tier == domain.TierStable && !c.client.Confidential() {
 		return nil, errUnguarded
 	}
-	audience, scope, err := may.Narrow(ses.Scope, ses.Resources, c.Scope, c.Resource)
+	carried, err := may.Carry(ceiling(ses), c.wish())
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.issue(c, ses, audience, scope)
+	answer, err := s.issue(c, ses, carried)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func (s *Service) refresh(ctx context.Context, c *call) (*Response, error) {
 	return answer, nil
 }
 
-// forewarn judges scope and resource of a refresh that names any before its token is spent: what was granted never
+// forewarn judges scope, resource and authorization_details of a refresh that names any before its token is spent: what was granted never
 // changes, so reading it first races with nothing. It does so for a token that would be answered and for no other: a
 // replaced one has to reach Rotate, whatever else is wrong with the request, or its thief would go unnoticed.
 func (s *Service) forewarn(ctx context.Context, c *call, may offer.Offer, p session.Presented) error {
@@ -56,7 +56,7 @@ func (s *Service) forewarn(ctx context.Context, c *call, may offer.Offer, p sess
 	if err != nil || !ok {
 		return err
 	}
-	_, _, err = may.Narrow(view.Scope, view.Resources, c.Scope, c.Resource)
+	_, err = may.Carry(ceiling(&view.Session), c.wish())
 	return err
 }
 

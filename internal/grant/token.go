@@ -2,9 +2,11 @@ package grant
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"slices"
 
+	"github.com/countersign/countersign/internal/clientauth"
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/dpop"
 	"github.com/countersign/countersign/internal/oauth"
@@ -21,12 +23,21 @@ func (s *Service) prove(ctx context.Context, c *call) (*dpop.Proof, error) {
 		}
 		return nil, nil
 	}
-	proof, err := s.DPoP.Verify(ctx, dpop.Request{Proofs: c.Proofs, Method: http.MethodPost, URL: s.TokenURL, Now: c.now})
+	proof, err := s.DPoP.Verify(ctx, dpop.Request{Proofs: c.Proofs, Method: http.MethodPost, URL: c.URL, Now: c.now})
 	if err != nil {
 		return nil, dpop.Refusal(err)
 	}
+	if err := clientauth.MayProve(c.client, proof, c.now); err != nil {
+		return nil, err
+	}
 	return proof, nil
 }
+
+// errNoCertificate: RFC 8705 names no error for a client that authenticated otherwise and shows no certificate. It is no
+// invalid_grant, at which clients throw their refresh token away, and no invalid_client, for nothing is wrong with how it
+// authenticated: the same request is right over another connection.
+var errNoCertificate = oauth.E(oauth.InvalidRequest,
+	"Access tokens of this client are bound to its certificate, and this connection shows none. Send the request to the token_endpoint of mtls_endpoint_aliases, with the certificate.")
 
 // mayUse decides by the client's type which grants it has:
 //
@@ -58,15 +69,15 @@ func mayUse(c *domain.Client, grantType string) error {
 }
 
 // issue mints the access token of a session.
-func (s *Service) issue(c *call, ses *domain.Session, audience string, scope []string) (*Response, error) {
+func (s *Service) issue(c *call, ses *domain.Session, carried offer.Carried) (*Response, error) {
 	minted, err := s.Tokens.MintAccess(c.now, token.Access{
 		Client: c.client, AccountID: ses.AccountID, SessionID: ses.ID,
-		Audience: audience, Scope: scope, JKT: boundTo(ses, c), AuthTime: ses.AuthTime, AMR: ses.AMR,
+		Audience: carried.Audience, Scope: carried.Scope, Details: carried.Details, JKT: boundTo(ses, c), X5T: c.x5t(), AuthTime: ses.AuthTime, AMR: ses.AMR,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return respond(minted, scope), nil
+	return respond(minted, carried), nil
 }
 
 // boundTo is the key an access token of the session gets. A bearer session stays one whatever proof comes: its binding
@@ -81,10 +92,21 @@ func boundTo(ses *domain.Session, c *call) string {
 	return ""
 }
 
-func respond(m token.Minted, scope []string) *Response {
+func respond(m token.Minted, carried offer.Carried) *Response {
 	return &Response{
-		AccessToken: m.Token, TokenType: m.Type, ExpiresIn: int64(m.ExpiresIn.Seconds()), Scope: oauth.JoinScope(scope),
+		AccessToken: m.Token, TokenType: m.Type, ExpiresIn: int64(m.ExpiresIn.Seconds()), Scope: oauth.JoinScope(carried.Scope),
+		Details: carried.Details,
 	}
+}
+
+// wish is what the request asks for of what may be had.
+func (c *call) wish() offer.Wish {
+	return offer.Wish{Scope: c.Scope, Resources: c.Resource, Details: c.Details}
+}
+
+// ceiling is what a session was granted.
+func ceiling(ses *domain.Session) offer.Granted {
+	return offer.Granted{Scope: ses.Scope, Resources: ses.Resources, Details: json.RawMessage(ses.Details)}
 }
 
 func offline(ses *domain.Session) bool { return slices.Contains(ses.Scope, oauth.ScopeOfflineAccess) }

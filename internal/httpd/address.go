@@ -10,7 +10,7 @@ import (
 // one of them: everything left of it was written by the client itself. The zero Addr means it is not known.
 func (l *listener) clientAddr(r *http.Request) netip.Addr {
 	addr := parseAddr(r.RemoteAddr)
-	if len(l.proxies) == 0 {
+	if len(l.proxies) == 0 || apart(r) {
 		return addr
 	}
 	hops := strings.Split(strings.Join(r.Header["X-Forwarded-For"], ","), ",")

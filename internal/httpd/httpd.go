@@ -47,6 +47,7 @@ type Options struct {
 	DPoPNonce      func() string            // minted for every answer of a DPoP route
 	TrustedProxies []string                 // CIDRs whose X-Forwarded-For is believed
 	Page           PageError                // writes an error of the middleware where people see it; nil: JSON
+	HTTPSOnly      bool                     // browsers are told to come over https and nothing else (RFC 6797)
 	Problems       []string                 // APIs, as /admin/v1, below which the middleware's errors are problem+json
 }
 
@@ -252,6 +253,8 @@ var (
 	noReferrer = []string{"no-referrer"}
 	closing    = []string{"close"}
 	noContent  = []string{"default-src 'none'; frame-ancestors 'none'"}
+	// A year, and this host alone: what else runs below the domain is not ours to decide (FAPI 2.0 §5.2.3).
+	httpsOnly = []string{"max-age=31536000"}
 )
 
 func (p *place) setHeaders(x *exchange) {
@@ -261,6 +264,9 @@ func (p *place) setHeaders(x *exchange) {
 	h["X-Content-Type-Options"] = noSniff
 	h["Referrer-Policy"] = noReferrer
 	h["Content-Security-Policy"] = noContent
+	if p.HTTPSOnly {
+		h["Strict-Transport-Security"] = httpsOnly
+	}
 	if p.dpop && p.DPoPNonce != nil {
 		h["Dpop-Nonce"] = []string{p.DPoPNonce()}
 	}

@@ -48,6 +48,18 @@ func DecodeJSON(r *http.Request, v any, optional bool) error {
 	return nil
 }
 
+// JSONBody returns a body that says it is JSON, for who reads it strictly itself.
+func JSONBody(r *http.Request) ([]byte, error) {
+	body, err := readBody(r)
+	if err != nil {
+		return nil, err
+	}
+	if !mediaType(r, "application/json") {
+		return nil, refuse(http.StatusUnsupportedMediaType, "Send the body as application/json and say so in Content-Type.")
+	}
+	return body, nil
+}
+
 func wrongType(err error) error {
 	var mismatch *json.UnmarshalTypeError
 	if errors.As(err, &mismatch) {

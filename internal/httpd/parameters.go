@@ -55,3 +55,19 @@ func (f Form) Pairs(use func(name, value string)) {
 		use(f.fields[i].name, f.fields[i].value)
 	}
 }
+
+// NewForm is a form of these fields, names and values by turns. It is for parameters that came in another shape; what no
+// parameter may hold is refused here too.
+func NewForm(pairs ...string) (Form, error) {
+	f := Form{fields: make([]field, 0, len(pairs)/2)}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if err := checkText(pairs[i], pairs[i+1]); err != nil {
+			return Form{}, err
+		}
+		f.fields = append(f.fields, field{pairs[i], pairs[i+1]})
+	}
+	if len(f.fields) > maxFields {
+		return Form{}, oauth.E(oauth.InvalidRequest, "The request has too many parameters.")
+	}
+	return f, nil
+}

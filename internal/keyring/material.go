@@ -30,9 +30,10 @@ const (
 	Cursor       Purpose = "cursor"
 	Sealing      Purpose = "sealing"
 	KnownBrowser Purpose = "known-browser"
+	Pairwise     Purpose = "pairwise-subject" // of the first data key alone, see First
 )
 
-var purposes = []Purpose{RefreshMAC, SessionStart, SignInNonce, DPoPNonce, Fingerprint, APIKeyPepper, Cursor, Sealing, KnownBrowser}
+var purposes = []Purpose{RefreshMAC, SessionStart, SignInNonce, DPoPNonce, Fingerprint, APIKeyPepper, Cursor, Sealing, KnownBrowser, Pairwise}
 
 // lasting tells whether what was made for the purpose has no end of its own: a sealed provider token and an API
 // key stay in their rows for years, so their key is never too old.

@@ -126,6 +126,17 @@ func (s *snapshot) newest(k kind) (domain.Key, bool) {
 	return newest, newest.ID != 0
 }
 
+// oldest returns the first row of the kind, dropped or not.
+func (s *snapshot) oldest(k kind) (domain.Key, bool) {
+	var oldest domain.Key
+	for _, row := range s.rows {
+		if k.has(row) && (oldest.ID == 0 || row.CreatedAt.Before(oldest.CreatedAt)) {
+			oldest = row
+		}
+	}
+	return oldest, oldest.ID != 0
+}
+
 // last returns the key of the kind that has no successor: usually the next one.
 func (s *snapshot) last(k kind) (domain.Key, bool) {
 	var last domain.Key

@@ -32,6 +32,23 @@ func (r *Ring) Key(id uint32, p Purpose) ([]byte, bool) {
 	return derived, ok
 }
 
+// First returns the key derived for a purpose from the very first data key. It is for what must come out the same for
+// ever, on every node, through every rotation: data keys are never removed, and the first one has no other before it. ok
+// is false only where that key cannot be opened, which stops a node at its start, or where somebody dropped it.
+func (r *Ring) First(p Purpose) (key []byte, ok bool) {
+	seen := r.keys.Load()
+	row, found := seen.oldest(dataKind)
+	if !found {
+		return nil, false
+	}
+	k, ok := seen.data[row.ID]
+	if !ok {
+		return nil, false
+	}
+	key, ok = k.derived[p]
+	return key, ok
+}
+
 func (r *Ring) tooOld(row domain.Key) bool {
 	return !row.RetiredAt.IsZero() && !r.db.Now().Before(row.RetiredAt.Add(r.o.KeepData))
 }

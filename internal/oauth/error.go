@@ -36,7 +36,6 @@ const (
 	ConsentRequired          Code = "consent_required"                  // OIDC Core §3.1.2.6
 	InteractionRequired      Code = "interaction_required"              // OIDC Core §3.1.2.6
 	AccountSelectionRequired Code = "account_selection_required"        // OIDC Core §3.1.2.6
-	RequestNotSupported      Code = "request_not_supported"             // OIDC Core §3.1.2.6
 	RequestURINotSupported   Code = "request_uri_not_supported"         // OIDC Core §3.1.2.6
 	RegistrationNotSupported Code = "registration_not_supported"        // OIDC Core §3.1.2.6
 	UnmetAuthentication      Code = "unmet_authentication_requirements" // OIDC Unmet Authentication Requirements 1.0

@@ -96,3 +96,11 @@ func validScope(s string) bool {
 
 // JoinScope is the inverse of ParseScope.
 func JoinScope(scopes []string) string { return strings.Join(scopes, " ") }
+
+// CommonDetails are the members that an entry of authorization_details may have whatever its type (RFC 9396 §2.2).
+func CommonDetails() []string {
+	return []string{"actions", "datatypes", "identifier", "privileges", "locations"}
+}
+
+// CommonDetail tells whether a member is one of CommonDetails.
+func CommonDetail(name string) bool { return slices.Contains(CommonDetails(), name) }

@@ -14,13 +14,13 @@ func (d *Door) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
 		refuse(w, r, err)
 		return
 	}
-	client, err := d.Clients.Client(r.Context(), credentials(r, form))
+	client, err := d.Clients.Client(r.Context(), beginning(credentials(r, form)))
 	if err != nil {
 		refuse(w, r, err)
 		return
 	}
 	answer, err := d.Flow.StartDevice(r.Context(), flow.DeviceRequest{
-		Client: client, Scope: form.Get("scope"), Resource: form.All("resource"), IP: httpd.LimitKey(r),
+		Client: client, Scope: form.Get("scope"), Resource: form.All("resource"), Details: form.Get("authorization_details"), IP: httpd.LimitKey(r),
 	})
 	if err != nil {
 		refuse(w, r, err)

@@ -7,10 +7,13 @@ import (
 
 	"github.com/countersign/countersign/internal/bearer"
 	"github.com/countersign/countersign/internal/clientauth"
+	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/flow"
 	"github.com/countersign/countersign/internal/grant"
 	"github.com/countersign/countersign/internal/httpd"
 	"github.com/countersign/countersign/internal/keyring"
+	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/registration"
 	"github.com/countersign/countersign/internal/signin"
 	"github.com/countersign/countersign/internal/store"
 	"github.com/countersign/countersign/internal/token"
@@ -26,10 +29,15 @@ type Door struct {
 	SignIn  *signin.Service
 	Tokens  *token.Service
 	Bearer  *bearer.Service
-	Flow    *flow.Service // of devices
-	Locales []string      // of the pages, for metadata
+	Flow    *flow.Service          // of devices
+	Locales []string               // of the pages, for metadata
+	MTLS    MutualTLS              // for metadata
+	Catalog func() *domain.Catalog // the same; nil: an empty one
 
-	jwks publishedKeys
+	Registration *registration.Service // nil: no client registers itself
+
+	jwks      publishedKeys
+	described publishedMetadata
 }
 
 // The paths, as metadata names them below the issuer.
@@ -43,30 +51,33 @@ const (
 	pathOpenID     = "/.well-known/openid-configuration"
 	pathOAuth      = "/.well-known/oauth-authorization-server" // RFC 8414 §3
 	pathDevice     = "/device_authorization"                   // RFC 8628 §3.1
+	pathPAR        = "/par"                                    // RFC 9126 §2
 	pathHealth     = "/health"
 )
 
 // Routes is the door's table.
 func (d *Door) Routes() []httpd.Route {
-	metadata := d.metadata()
-	return []httpd.Route{
+	return append(d.registrationRoutes(), []httpd.Route{
 		{Method: http.MethodPost, Path: pathToken, Handler: d.token, CORS: true, DPoP: true},
 		{Method: http.MethodPost, Path: pathChallenge, Handler: d.challenge, CORS: true, DPoP: true},
+		{Method: http.MethodPost, Path: pathPAR, Handler: d.push, CORS: true, DPoP: true},
 		{Method: http.MethodPost, Path: pathDevice, Handler: d.deviceAuthorization},
 		{Method: http.MethodPost, Path: pathIntrospect, Handler: d.introspect},
 		{Method: http.MethodPost, Path: pathRevoke, Handler: d.revoke, CORS: true},
 		{Method: http.MethodGet, Path: pathUserInfo, Handler: d.userInfo, CORS: true, DPoP: true},
 		{Method: http.MethodPost, Path: pathUserInfo, Handler: d.userInfo, CORS: true, DPoP: true},
 		{Method: http.MethodGet, Path: pathJWKS, Handler: d.keys, CORS: true},
-		{Method: http.MethodGet, Path: pathOpenID, Handler: metadata.serve, CORS: true},
-		{Method: http.MethodGet, Path: pathOAuth, Handler: metadata.serve, CORS: true},
+		{Method: http.MethodGet, Path: pathOpenID, Handler: d.describe, CORS: true},
+		{Method: http.MethodGet, Path: pathOAuth, Handler: d.describe, CORS: true},
+		{Method: http.MethodGet, Path: oauth.ProtectedResourcePath, Handler: d.protectedResource().serve, CORS: true},
 		{Method: http.MethodGet, Path: pathHealth, Handler: health},
-	}
+	}...)
 }
 
 // credentials hands over what may authenticate the caller, as it came.
 func credentials(r *http.Request, f httpd.Form) clientauth.Credentials {
-	return clientauth.Credentials{
+	shown := httpd.Certificates(r)
+	c := clientauth.Credentials{
 		Authorization: r.Header["Authorization"],
 		ClientID:      f.Get("client_id"),
 		ClientSecret:  f.Get("client_secret"),
@@ -75,6 +86,16 @@ func credentials(r *http.Request, f httpd.Form) clientauth.Credentials {
 		AssertionType: f.Get("client_assertion_type"),
 		IP:            httpd.LimitKey(r),
 	}
+	if len(shown) > 0 {
+		c.Certificate, c.Intermediates = shown[0], shown[1:]
+	}
+	return c
+}
+
+// beginning says that the request may be a client's first, whose document is then read.
+func beginning(c clientauth.Credentials) clientauth.Credentials {
+	c.Begins = true
+	return c
 }
 
 // refuse writes an error of an endpoint that authenticates clients.

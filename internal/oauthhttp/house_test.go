@@ -176,7 +176,7 @@ func (h *house) handler(t *testing.T, catalog func() *domain.Catalog) http.Handl
 	door := &oauthhttp.Door{
 		Issuer: h.url, DB: h.db, Keys: h.ring, Clients: clients, SignIn: signIn, Tokens: tokens,
 		Grant: &grant.Service{
-			TokenURL: h.url + "/token", Issuer: h.url, DB: h.db, Catalog: catalog, Clients: clients,
+			Issuer: h.url, DB: h.db, Catalog: catalog, Clients: clients,
 			DPoP: proofs, Replay: replay, Sessions: sessions, SignIn: signIn, Tokens: tokens,
 		},
 		Bearer: &bearer.Service{Tokens: tokens, DPoP: proofs, Replay: replay},

@@ -3,13 +3,17 @@ package oauthhttp_test
 import (
 	"context"
 	"crypto"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/countersign/countersign/internal/accesstoken"
+	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/jose"
 )
 
@@ -99,6 +103,66 @@ func TestWhatIntrospectionTells(t *testing.T) {
 			t.Error(a.body)
 		}
 	})
+}
+
+// rfc9701-4-01 rfc9701-5-01 rfc9701-5-02 rfc9701-5-03 rfc9701-5-05 rfc9701-6-01 rfc9701-6-02 fapi2-ms-5.5.1-01
+func TestAnAppServerThatAsksForItGetsASignedAnswer(t *testing.T) {
+	h := build(t)
+	c := declared()
+	c.Resources[1].IntrospectionAlg = domain.RS256
+	h.declare(t, c)
+	phone := h.phone(t)
+	in := phone.signIn(t, "app", "pat", "scope", "openid offline_access todos.read")
+	notes := phone.signIn(t, "app", "pat", "scope", "notes.read")
+	ask := func(resource string, token any, accept string) answer {
+		return post(t, h.url+"/introspect", []string{"token", token.(string)}, append(basic(resource, secret), "Accept", accept)...)
+	}
+	for resource, w := range map[string]struct {
+		token any
+		alg   jose.Alg
+	}{"todo-api": {in["access_token"], jose.ES256}, "notes-api": {notes["access_token"], jose.RS256}} {
+		before := time.Now().Unix()
+		a := ask(resource, w.token, "application/token-introspection+jwt")
+		if a.StatusCode != 200 || a.Header.Get("Content-Type") != "application/token-introspection+jwt" || a.Header.Get("Cache-Control") != "no-store" {
+			t.Fatalf("%d %v %s", a.StatusCode, a.Header, a.body)
+		}
+		h.published(t, a.body, w.alg, "token-introspection+jwt")
+		got, plain := claims(t, a.body), ask(resource, w.token, "").json(t)
+		if diff := cmp.Diff(plain, got["token_introspection"]); diff != "" || plain["active"] != true {
+			t.Errorf("signed and unsigned differ: %s", diff)
+		}
+		if got["iss"] != h.url || got["aud"] != resource || got["iat"].(float64) < float64(before) || len(got) != 4 {
+			t.Errorf("%v", got) // 4: no sub, no exp, nothing of a token's
+		}
+	}
+	for name, token := range map[string]any{"another's": notes["access_token"], "garbage": "garbage", "a refresh token": in["refresh_token"]} {
+		a := ask("todo-api", token, "application/token-introspection+jwt")
+		if diff := cmp.Diff(map[string]any{"active": false}, claims(t, a.body)["token_introspection"]); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+	if a := ask("todo-api", in["access_token"], "application/token-introspection+jwt;q=0.5, application/json"); a.json(t)["active"] != true {
+		t.Errorf("who likes JSON better gets it: %s", a.body)
+	}
+	refused := post(t, h.url+"/introspect", []string{"token", "x", "client_id", "app"}, "Accept", "application/token-introspection+jwt")
+	if !refused.failed(t, 401, "invalid_client") {
+		t.Errorf("an error is JSON: %d %s", refused.StatusCode, refused.body)
+	}
+}
+
+// published verifies a signature of ours with the keys everybody sees.
+func (h *house) published(t *testing.T, token string, alg jose.Alg, typ string) {
+	t.Helper()
+	keys, err := jose.ParseSet([]byte(get(t, h.url+"/jwks").body))
+	fatal(t, err)
+	_, _, err = jose.Verify(t.Context(), token, jose.Policy{Algs: []jose.Alg{alg}, Typ: typ}, func(_ context.Context, j jose.Header) (crypto.PublicKey, error) {
+		i := slices.IndexFunc(keys, func(k jose.PublicKey) bool { return k.Kid == j.Kid && k.Fits(j.Alg) })
+		if i < 0 {
+			return nil, errors.New("no such key is published")
+		}
+		return keys[i].Key, nil
+	})
+	fatal(t, err)
 }
 
 // IR04 IR06 rfc7009-2-01 rfc7009-2-02 rfc7009-2.1-01 rfc7009-2.1-02 rfc7009-2.1-03 rfc7009-2.1-04 rfc7009-2.1-06 rfc7009-2.1-07

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/countersign/countersign/internal/httpd"
 	"github.com/countersign/countersign/internal/oauthhttp"
 )
@@ -61,6 +63,7 @@ func TestTheMetadataSaysWhatWorks(t *testing.T) {
 		"claims_supported", "token_endpoint_auth_signing_alg_values_supported", "token_endpoint", "jwks_uri", "userinfo_endpoint", "introspection_endpoint", "revocation_endpoint",
 		"challenge_endpoint", "scopes_supported", "grant_types_supported", "token_endpoint_auth_methods_supported",
 		"introspection_endpoint_auth_methods_supported", "revocation_endpoint_auth_methods_supported",
+		"introspection_signing_alg_values_supported",
 		"dpop_signing_alg_values_supported", "request_object_signing_alg_values_supported",
 	} {
 		if doc[member] == nil {
@@ -128,5 +131,28 @@ func TestTheGoldenFileIsJSON(t *testing.T) {
 	data, err := os.ReadFile(goldenMetadata)
 	if err != nil || !json.Valid(data) {
 		t.Error(err)
+	}
+}
+
+// rfc9728-2-01 rfc9728-2-02 rfc9728-3-02
+func TestTheIssuerIsAResourceTooAndSaysSo(t *testing.T) {
+	ask := func(door *oauthhttp.Door) answer {
+		srv := httptest.NewServer(httpd.Handler(httpd.Options{}, door.Routes()))
+		t.Cleanup(srv.Close)
+		return get(t, srv.URL+"/.well-known/oauth-protected-resource")
+	}
+	a := ask(&oauthhttp.Door{Issuer: "https://login.example"})
+	bound := ask(&oauthhttp.Door{Issuer: "https://login.example", MTLS: oauthhttp.MutualTLS{URL: "https://mtls.login.example"}})
+	if bound.json(t)["tls_client_certificate_bound_access_tokens"] != true {
+		t.Error("with a listener for certificates it takes tokens bound to them")
+	}
+	want := map[string]any{
+		"resource": "https://login.example", "authorization_servers": []any{"https://login.example"},
+		"scopes_supported":                  []any{"openid", "profile", "email", "phone", "address", "account.read", "account.manage"},
+		"bearer_methods_supported":          []any{"header"},
+		"dpop_signing_alg_values_supported": []any{"ES256", "RS256", "PS256", "EdDSA", "Ed25519"},
+	}
+	if diff := cmp.Diff(want, a.json(t)); diff != "" || a.Header.Get("Content-Type") != "application/json" {
+		t.Errorf("%v %s", a.Header, diff)
 	}
 }

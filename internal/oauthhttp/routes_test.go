@@ -126,7 +126,7 @@ func TestWithoutCredentialsEveryRouteButTheDocumentsIs401(t *testing.T) {
 func TestEveryAnswerOfAnEndpointThatTakesProofsBringsOneNonce(t *testing.T) {
 	url, table := bare(t)
 	for _, route := range table {
-		takesProofs := route.Path == "/token" || route.Path == "/challenge" || route.Path == "/userinfo"
+		takesProofs := slices.Contains([]string{"/token", "/par", "/challenge", "/userinfo"}, route.Path)
 		for _, method := range []string{route.Method, "PUT"} {
 			got := request(t, method, url+route.Path, "x").Header.Values("DPoP-Nonce")
 			if takesProofs && (len(got) != 1 || got[0] != "fresh") || !takesProofs && len(got) != 0 {
@@ -139,7 +139,8 @@ func TestEveryAnswerOfAnEndpointThatTakesProofsBringsOneNonce(t *testing.T) {
 // rfc7009-2.3-01, rfc9449-8-04
 func TestBrowserClientsReachWhatTheyNeedAndNothingElse(t *testing.T) {
 	_, table := bare(t)
-	open := []string{"/token", "/userinfo", "/revoke", "/challenge", "/jwks", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"}
+	open := []string{"/token", "/par", "/userinfo", "/revoke", "/challenge", "/jwks", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server",
+		"/.well-known/oauth-protected-resource"}
 	for _, route := range table {
 		if route.CORS != slices.Contains(open, route.Path) {
 			t.Errorf("%s: CORS %v", route.Path, route.CORS)

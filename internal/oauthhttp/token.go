@@ -18,9 +18,11 @@ func (d *Door) token(w http.ResponseWriter, r *http.Request) {
 	answer, err := d.Grant.Token(r.Context(), grant.Request{
 		Credentials: credentials(r, form),
 		Proofs:      r.Header["Dpop"],
+		URL:         httpd.Base(r, d.Issuer) + pathToken,
 		GrantType:   form.Get("grant_type"),
 		Scope:       form.Get("scope"),
 		Resource:    form.All("resource"),
+		Details:     form.Get("authorization_details"),
 
 		RefreshToken: form.Get("refresh_token"),
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/countersign/countersign/internal/bearer"
 	"github.com/countersign/countersign/internal/httpd"
@@ -16,7 +15,8 @@ import (
 func (d *Door) userInfo(w http.ResponseWriter, r *http.Request) {
 	asked := bearer.Request{
 		Authorization: r.Header["Authorization"], Proofs: r.Header["Dpop"],
-		Method: r.Method, URL: d.Issuer + pathUserInfo, HasQueryToken: r.URL.Query().Has("access_token"),
+		Method: r.Method, URL: httpd.Base(r, d.Issuer) + pathUserInfo, HasQueryToken: r.URL.Query().Has("access_token"),
+		Certificates: httpd.Certificates(r),
 	}
 	var err error
 	if asked.FormToken, err = tokenInForm(r); err != nil && !asked.HasQueryToken {
@@ -45,7 +45,7 @@ func (d *Door) userInfo(w http.ResponseWriter, r *http.Request) {
 	if claims == nil {
 		claims = map[string]any{}
 	}
-	claims["sub"] = session.AccountID.String()
+	claims["sub"] = tok.Subject // as the client knows the account
 	d.writeUserInfo(w, r, session.ClientID, claims)
 }
 
@@ -65,11 +65,7 @@ func (d *Door) writeUserInfo(w http.ResponseWriter, r *http.Request, clientID st
 		httpd.BearerError(w, r, err)
 		return
 	}
-	h := w.Header()
-	h["Content-Type"] = []string{"application/jwt"}
-	h["Content-Length"] = []string{strconv.Itoa(len(signed))}
-	w.WriteHeader(http.StatusOK)
-	_, _ = w.Write([]byte(signed)) // a client that is gone cannot be told
+	writeSigned(w, "application/jwt", signed)
 }
 
 var errNoOpenID = &oauth.Error{

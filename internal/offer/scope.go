@@ -1,46 +1,111 @@
 package offer
 
 import (
+	"encoding/json"
 	"slices"
 
 	"github.com/countersign/countersign/internal/oauth"
 )
 
+// Wish is what a request asks for, as it came.
+type Wish struct {
+	Scope     string
+	Resources []string
+	Details   string // authorization_details (RFC 9396)
+}
+
 // Granted is the ceiling of a session; its first resource is the default audience.
 type Granted struct {
 	Scope     []string
 	Resources []string
+	Details   json.RawMessage // authorization_details, checked: a JSON array; empty: none
 }
 
 // SignIn decides what a new session is granted.
 func (o Offer) SignIn(scopeParam string, resources []string) (Granted, error) {
-	scope, err := o.scopeOrDefault(scopeParam)
+	return o.Grant(Wish{Scope: scopeParam, Resources: resources})
+}
+
+// Grant decides what a new session is granted, authorization_details with it. They are for the resources that declare
+// their types, as scopes are for those that list them.
+func (o Offer) Grant(w Wish) (Granted, error) {
+	scope, err := o.scopeOrDefault(w.Scope)
 	if err != nil {
 		return Granted{}, err
 	}
-	owners := o.owners(scope)
-	if len(resources) == 0 {
-		switch len(owners) {
-		case 0:
-			return Granted{scope, []string{o.issuer}}, nil
-		case 1:
-			return Granted{scope, owners}, nil
-		}
-		return Granted{}, oauth.E(oauth.InvalidTarget,
-			"The scopes belong to more than one resource. Name each with resource, which may be repeated; the first is where the access token goes.")
+	entries, err := o.details(w.Details)
+	if err != nil {
+		return Granted{}, err
 	}
-	resources = distinct(resources)
+	resources := distinct(w.Resources)
+	if len(resources) == 0 {
+		resources = o.ownersOf(o.owners(scope), entries)
+		switch len(resources) {
+		case 0:
+			resources = []string{o.issuer}
+		case 1:
+		default:
+			return Granted{}, oauth.E(oauth.InvalidTarget,
+				"What is asked for belongs to more than one resource. Name each with resource, which may be repeated; the first is where the access token goes.")
+		}
+	} else if err := o.named(resources, scope, entries); err != nil {
+		return Granted{}, err
+	}
+	return Granted{scope, resources, written(entries)}, nil
+}
+
+// named tells whether the client may ask for the resources it names, and whether each thing belongs to one of them.
+func (o Offer) named(resources, scope []string, entries []entry) error {
 	for _, audience := range resources {
 		if !o.May(audience) {
-			return Granted{}, errTarget
+			return errTarget
 		}
 	}
 	for _, scope := range scope {
 		if owned(scope) && !slices.ContainsFunc(resources, func(audience string) bool { return o.owns(audience, scope) }) {
-			return Granted{}, oauth.E(oauth.InvalidScope, "The scope "+scope+" belongs to a resource that was not named.")
+			return oauth.E(oauth.InvalidScope, "The scope "+scope+" belongs to a resource that was not named.")
 		}
 	}
-	return Granted{scope, resources}, nil
+	for i := range entries {
+		if !slices.ContainsFunc(resources, func(audience string) bool { return o.goesTo(audience, &entries[i]) }) {
+			return errDetails("%s: the type %s belongs to a resource that was not named.", nth(i), entries[i].typ)
+		}
+	}
+	return nil
+}
+
+// Carried is what one access token carries.
+type Carried struct {
+	Audience string
+	Scope    []string
+	Details  json.RawMessage
+}
+
+// Carry decides what one access token carries of what a session was granted: Narrow, with authorization_details. A token
+// has those of its audience, by what client and resource declare today; a request may name fewer of them.
+func (o Offer) Carry(ceiling Granted, w Wish) (Carried, error) {
+	entries, named := stored(ceiling.Details), distinct(w.Resources)
+	if w.Details != "" {
+		picked, err := pick(entries, w.Details)
+		if err != nil {
+			return Carried{}, err
+		}
+		entries = picked
+		if w.Scope == "" && len(named) == 0 {
+			if owners := o.ownersOf(nil, entries); len(owners) == 1 {
+				named = owners
+			}
+		}
+	}
+	audience, scope, err := o.Narrow(ceiling.Scope, ceiling.Resources, w.Scope, named)
+	if err != nil {
+		return Carried{}, err
+	}
+	c := Carried{audience, scope, o.detailsFor(audience, entries)}
+	if w.Details != "" && c.Details == nil {
+		return Carried{}, errDetails("None of these authorization_details belongs to the resource this access token is for.")
+	}
+	return c, nil
 }
 
 // Narrow decides audience and scope of one access token within what a session was granted, at refresh.
@@ -88,34 +153,38 @@ func (o Offer) defaultAudience(resources []string, scopeParam string, scope []st
 	return resources[0]
 }
 
-// Service decides audience and scope of a client that asks for itself. Nothing about a person is on offer.
-func (o Offer) Service(scopeParam string, named []string) (audience string, scope []string, err error) {
-	if scope, err = parse(scopeParam); err != nil {
-		return "", nil, err
+// Service decides what the access token of a client carries that asks for itself. Nothing about a person is on offer.
+func (o Offer) Service(w Wish) (Carried, error) {
+	scope, err := parse(w.Scope)
+	if err != nil {
+		return Carried{}, err
 	}
 	for _, s := range scope {
 		if !owned(s) || oauth.AccountScope(s) || !o.knows(s) {
-			return "", nil, errScope(s)
+			return Carried{}, errScope(s)
 		}
 	}
-	if audience, err = o.serviceAudience(scope, distinct(named)); err != nil {
-		return "", nil, err
+	entries, err := o.details(w.Details)
+	if err != nil {
+		return Carried{}, err
 	}
-	if scopeParam == "" {
-		return audience, o.ownScopes(audience), nil
+	audience, err := o.serviceAudience(o.ownersOf(o.owners(scope), entries), distinct(w.Resources))
+	if err != nil {
+		return Carried{}, err
 	}
-	for _, s := range scope {
-		if !o.owns(audience, s) {
-			return "", nil, oauth.E(oauth.InvalidScope, "The scope "+s+" belongs to another resource than the one named.")
-		}
+	if err := o.named([]string{audience}, scope, entries); err != nil {
+		return Carried{}, err
 	}
-	return audience, scope, nil
+	if w.Scope == "" {
+		scope = o.ownScopes(audience)
+	}
+	return Carried{audience, scope, written(entries)}, nil
 }
 
-func (o Offer) serviceAudience(scope, named []string) (string, error) {
+func (o Offer) serviceAudience(owners, named []string) (string, error) {
 	candidates := named
 	if len(named) == 0 {
-		candidates = o.owners(scope)
+		candidates = owners
 	}
 	if len(candidates) == 0 {
 		for _, r := range o.resources {

@@ -187,7 +187,8 @@ func TestWhatAServiceGetsForItself(t *testing.T) {
 		{"a client without resources", none, "", nil, "", "", oauth.InvalidTarget},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			audience, scope, err := Of(&shop, c.client, issuer).Service(c.scope, c.resource)
+			got, err := Of(&shop, c.client, issuer).Service(Wish{Scope: c.scope, Resources: c.resource})
+			audience, scope := got.Audience, got.Scope
 			if c.err != "" {
 				if err == nil || oauth.AsError(err).Code != c.err {
 					t.Fatalf("%q %q %v", audience, scope, err)

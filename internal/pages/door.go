@@ -128,7 +128,10 @@ func (d *Door) respond(w http.ResponseWriter, r *http.Request, to *flow.Response
 		_, _ = httpd.Judge(w, r, to.Cause) // for the event
 	}
 	event.Add(r.Context(), "to", oauth.RedirectTarget(to.RedirectURI))
-	params := slices.Concat(to.Params, []flow.Param{{Name: "iss", Value: d.Issuer}})
+	params := to.Params
+	if !to.Signed {
+		params = slices.Concat(params, []flow.Param{{Name: "iss", Value: d.Issuer}})
+	}
 	if !to.FormPost {
 		w.Header()["Location"] = []string{flow.AddToQuery(to.RedirectURI, params...)}
 		w.WriteHeader(http.StatusSeeOther)
@@ -193,7 +196,7 @@ func (d *Door) page(r *http.Request, out *flow.Outcome) (Page, flow.Shown) {
 
 // common is what every page of a trip has.
 func (d *Door) common(r *http.Request, s flow.Shown) Common {
-	c := Common{AccountID: s.As, FormTargets: s.Targets, Notice: string(s.Notice), Client: clientView(s.Client)}
+	c := Common{AccountID: s.As, FormTargets: s.Targets, Notice: string(s.Notice), Client: d.clientView(s.Client, s.Returns)}
 	if !s.Flow.IsZero() {
 		c.FlowID = s.Flow.String()
 	}

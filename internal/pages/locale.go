@@ -25,7 +25,7 @@ var (
 	localeName  = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}\.json$`)
 	placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
 	// Keys under these may be added by an operator; any other unknown one is a slip of the pen.
-	openKeys = regexp.MustCompile(`^(scope|error|notice|custom)\.[^\s]+$`)
+	openKeys = regexp.MustCompile(`^(scope|detail|error|notice|custom)\.[^\s]+$`)
 )
 
 // loadLocales lays the operator's texts over ours and ours over the English ones, so that a language that lacks a

@@ -56,7 +56,7 @@ func TestEveryTextIsUsed(t *testing.T) {
 		}
 	}
 	for key := range l.locales["en"].texts {
-		if !used[key] && !regexp.MustCompile(`^(scope|error|notice|mail)\.`).MatchString(key) {
+		if !used[key] && !regexp.MustCompile(`^(scope|error|notice|mail|details)\.`).MatchString(key) {
 			t.Errorf("no page says %s", key)
 		}
 	}

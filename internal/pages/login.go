@@ -142,7 +142,7 @@ func (d *Door) consent(w http.ResponseWriter, r *http.Request, form httpd.Form) 
 }
 
 func (d *Door) consentPage(r *http.Request, v *flow.Consent) Page {
-	p := Consent{Common: d.common(r, v.Shown), Account: v.Account, Device: v.Device, UserCode: v.UserCode}
+	p := Consent{Common: d.common(r, v.Shown), Account: v.Account, Device: v.Device, UserCode: v.UserCode, Details: detailBoxes(v.Details)}
 	for _, s := range v.Scope {
 		p.Scopes = append(p.Scopes, ScopeLine{Name: s, Required: s == oauth.ScopeOpenID || slices.Contains(v.Implied, s), Checked: true})
 	}

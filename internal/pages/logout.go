@@ -29,7 +29,7 @@ func (d *Door) logout(w http.ResponseWriter, r *http.Request) {
 
 // confirmLogout is the page that asks.
 func (d *Door) confirmLogout(r *http.Request, bye *flow.Farewell) Page {
-	p := LogoutConfirm{Common: Common{Client: clientView(bye.Client)}, Account: bye.Confirm.Account, Clients: bye.Confirm.Clients}
+	p := LogoutConfirm{Common: Common{Client: d.clientView(bye.Client, bye.Back)}, Account: bye.Confirm.Account, Clients: bye.Confirm.Clients}
 	p.Lang = d.Look.Language(bye.Locales, r.Header.Get("Accept-Language"))
 	if to := bye.Confirm.Return; to != "" {
 		// The client may send the browser on to another host of its: browsers hold that to the form's policy too.
@@ -48,7 +48,7 @@ func (d *Door) confirmLogout(r *http.Request, bye *flow.Farewell) Page {
 func (d *Door) signedOut(w http.ResponseWriter, r *http.Request, bye *flow.Farewell) {
 	d.setCookies(w, &flow.Outcome{SignedOut: true})
 	if bye.Back != "" {
-		p := LogoutDone{Common: Common{Client: clientView(bye.Client)}, ReturnURL: bye.Back}
+		p := LogoutDone{Common: Common{Client: d.clientView(bye.Client, bye.Back)}, ReturnURL: bye.Back}
 		p.Lang = d.Look.Language(bye.Locales, r.Header.Get("Accept-Language"))
 		d.Look.Render(w, r, http.StatusOK, p)
 		return

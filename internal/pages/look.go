@@ -91,6 +91,9 @@ func (l *Look) parse(sources map[string]file, words *locale) (map[string]*templa
 		}
 		set[p.template()] = page
 	}
+	if err := showsDetails(set[Consent{}.template()]); err != nil {
+		return nil, fmt.Errorf("pages: %s: %w", sources[Consent{}.template()].where, err)
+	}
 	return set, nil
 }
 
@@ -123,6 +126,8 @@ func (l *Look) functions(words *locale) template.FuncMap {
 		"t":       words.text,                         // t "key" "name" value: a text of this language
 		"say":     words.say,                          // say x: the text of the key x, or x
 		"scope":   words.scope,                        // scope line: what a scope lets a client do
+		"detail":  words.detail,                       // detail box: what people call a type of authorization_details
+		"member":  words.member,                       // member line: what people call a member of it
 		"lang":    func() string { return words.tag }, // the tag of this language
 		"asset":   l.assetURL,                         // asset "pages.css": its address
 		"address": address,                            // address url: the address, or # where it could be script

@@ -98,17 +98,19 @@ func TestEveryPageIsItsGoldenFile(t *testing.T) {
 // The ids are what tests of apps hold on to, and stay (DESIGN section 5).
 func TestPagesCarryTheirStableIDs(t *testing.T) {
 	want := map[string]string{
-		"login":          `h1#page-title #client-name img#client-logo a#client-policy a#client-tos form#login-form input#email button#login-submit button#provider-google button#provider-harbour button#login-cancel button#passkey form#passkey-form`,
-		"email_code":     `h1#page-title form#code-form input#code button#code-submit button#code-resend button#code-back`,
-		"continue":       `h1#page-title button#login-continue button#login-switch button#login-cancel`,
-		"consent":        `h1#page-title form#consent-form button#consent-allow button#consent-deny #client-name`,
-		"device_code":    `h1#page-title input#user-code button#device-submit`,
-		"device_allowed": `h1#page-title #device-done`,
-		"error":          `h1#page-title #error-page #error-code #error-description #error-request a#error-restart a#error-back`,
-		"logout_confirm": `h1#page-title button#logout-confirm button#logout-cancel`,
-		"logout_done":    `h1#page-title #logout-done a#logout-return`,
-		"form_post":      `h1#page-title form#post-form button#post-submit`,
-		"passkey_offer":  `h1#page-title form#passkey-form button#passkey button#passkey-skip`,
+		"login":              `h1#page-title #client-name img#client-logo a#client-policy a#client-tos form#login-form input#email button#login-submit button#provider-google button#provider-harbour button#login-cancel button#passkey form#passkey-form`,
+		"email_code":         `h1#page-title form#code-form input#code button#code-submit button#code-resend button#code-back`,
+		"continue":           `h1#page-title button#login-continue button#login-switch button#login-cancel`,
+		"consent":            `h1#page-title form#consent-form button#consent-allow button#consent-deny #client-name`,
+		"login_unverified":   `div#client-unverified img#client-logo`,
+		"consent_unverified": `div#client-unverified`,
+		"device_code":        `h1#page-title input#user-code button#device-submit`,
+		"device_allowed":     `h1#page-title #device-done`,
+		"error":              `h1#page-title #error-page #error-code #error-description #error-request a#error-restart a#error-back`,
+		"logout_confirm":     `h1#page-title button#logout-confirm button#logout-cancel`,
+		"logout_done":        `h1#page-title #logout-done a#logout-return`,
+		"form_post":          `h1#page-title form#post-form button#post-submit`,
+		"passkey_offer":      `h1#page-title form#passkey-form button#passkey button#passkey-skip`,
 	}
 	l := newLook(t, "")
 	for _, s := range samples() {
@@ -138,7 +140,8 @@ func TestPagesCarryTheirStableIDs(t *testing.T) {
 func TestHostileTextIsOnlyText(t *testing.T) {
 	const evil = `"><script>alert(1)</script><img src=x onerror=alert(1)>'{{.}}`
 	common := Common{
-		Client: ClientView{Name: evil, LogoURL: "javascript:alert(1)", HomeURL: "javascript:alert(1)", PolicyURL: "data:text/html,<script>", TermsURL: "//evil.example"},
+		Client: ClientView{Name: evil, LogoURL: "javascript:alert(1)", HomeURL: "javascript:alert(1)", PolicyURL: "data:text/html,<script>", TermsURL: "//evil.example",
+			Unverified: &Unverified{Server: evil, Document: evil, Returns: evil}},
 		FlowID: evil, Notice: evil, Lang: evil,
 	}
 	all := []Page{

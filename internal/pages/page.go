@@ -27,6 +27,16 @@ type ClientView struct {
 	TermsURL  string
 	// FirstParty leaves out the sentence that the client is somebody else's.
 	FirstParty bool
+	// Unverified is set where nobody answers for the client: people are told so.
+	Unverified *Unverified
+}
+
+// Unverified is what can be said of a client that registered itself.
+type Unverified struct {
+	Server   string // the host of ours: whoever runs it has not checked the client
+	Document string // the host its description is from; empty: from no host
+	Returns  string // the host people are sent to in the end, or the scheme of an app; empty: none
+	App      bool   // Returns is an app on the person's own device
 }
 
 // Login is where somebody says who they are.
@@ -45,7 +55,7 @@ type Login struct {
 type ProviderButton struct {
 	Name  string // in the path and the id
 	Label string // as people call it; empty: Name
-	Type  string // google, apple, microsoft, github have a mark; any other shows the label's first letter
+	Type  string // of a provider: those of upstream.Title have a mark; any other shows the label's first letter
 	URL   string // empty: /federation/NAME/start
 }
 
@@ -72,6 +82,7 @@ type Consent struct {
 	Resources []string // the app servers the access is for
 	Device    bool     // a device asks (RFC 8628): nobody may be hurried into agreeing
 	UserCode  string   // what the device shows
+	Details   []DetailBox
 }
 
 // ScopeLine is one thing a client asks for.

@@ -14,6 +14,16 @@ var full = Common{
 
 var bare = Common{Lang: "en"}
 
+// A client that nobody answers for.
+var stranger = Common{Lang: "en", FlowID: "fl_0123456789abcdef", Client: ClientView{
+	Name: "Harbour Helper", LogoURL: "/logo/harbour?v=1",
+	Unverified: &Unverified{Server: "login.example", Document: "harbour.example", Returns: "harbour.example"},
+}}
+
+var strangerOnDevice = Common{Lang: "en", FlowID: "fl_0123456789abcdef", Client: ClientView{
+	Name: "Harbour Helper", Unverified: &Unverified{Server: "login.example", Returns: "127.0.0.1", App: true},
+}}
+
 type sample struct {
 	name string
 	page Page
@@ -27,11 +37,14 @@ func samples() []sample {
 		{"login_again", Login{Common: quiet, Providers: everyProvider[:1], Email: true, Reauth: true}},
 		{"login_signed_in", Login{Common: quiet, Providers: everyProvider[:2], Email: true, SignedInAs: "ada@example.com"}},
 		{"login_bare", Login{Common: bare, Providers: everyProvider[4:]}},
+		{"login_unverified", Login{Common: stranger, Providers: everyProvider[:1], Email: true}},
+		{"consent_unverified", Consent{Common: strangerOnDevice, Account: "ada@example.com", Scopes: everyScope[:2]}},
 		{"email_code", EmailCode{Common: quiet, Email: "ada@example.com", ResendIn: 30, CodeLength: 6, Error: "notice.code_wrong"}},
 		{"email_code_bare", EmailCode{Common: bare, Email: "ada@example.com"}},
 		{"continue", Continue{Common: quiet, Account: "ada@example.com"}},
 		{"consent", Consent{Common: quiet, Account: "ada@example.com", Scopes: everyScope, Resources: []string{"https://api.bluebird.example"}}},
 		{"consent_device", Consent{Common: quiet, Account: "ada@example.com", Scopes: everyScope[:2], Device: true, UserCode: "WDJB-MJHT"}},
+		{"consent_details", Consent{Common: quiet, Account: "ada@example.com", Scopes: everyScope[:1], Resources: []string{"https://api.bluebird.example"}, Details: everyDetail}},
 		{"device_code", DeviceCode{Common: full, UserCode: "WDJB-MJHT", Error: "notice.user_code_wrong"}},
 		{"device_code_bare", DeviceCode{Common: bare}},
 		{"device_allowed", DeviceDone{Common: quiet, Allowed: true}},
@@ -53,6 +66,10 @@ var everyProvider = []ProviderButton{
 	{Name: "apple", Label: "Apple", Type: "apple"},
 	{Name: "microsoft", Label: "Microsoft", Type: "microsoft"},
 	{Name: "github", Label: "GitHub", Type: "github"},
+	{Name: "facebook", Label: "Facebook", Type: "facebook"},
+	{Name: "line", Label: "LINE", Type: "line"},
+	{Name: "discord", Label: "Discord", Type: "discord"},
+	{Name: "gitlab", Label: "GitLab", Type: "gitlab"},
 	{Name: "harbour", Label: "Harbour ID", Type: "oidc", URL: "/federation/harbour/start"},
 }
 
@@ -62,4 +79,26 @@ var everyScope = []ScopeLine{
 	{Name: "offline_access"},
 	{Name: "books:read", Checked: true},
 	{Name: "books:write", Text: "Change your shelves"},
+}
+
+var everyDetail = []DetailBox{
+	{Type: "payment", Title: "Pay an invoice", Lines: []DetailLine{
+		{Path: "payment.amount", Name: "amount", Lines: []DetailLine{
+			{Path: "payment.amount.currency", Name: "currency", Text: "EUR"},
+			{Path: "payment.amount.value", Name: "value", Text: "123.50"},
+		}},
+		{Path: "payment.creditor", Name: "creditor", Text: `<script>alert(1)</script> & "Sons"`},
+		{Path: "payment.instant", Name: "instant", Word: "details.yes"},
+		{Path: "payment.note", Name: "note", Text: "first line\nsecond line"},
+		{Path: "payment.actions", Name: "actions", Common: true, Lines: []DetailLine{
+			{Path: "payment.actions", Text: "initiate"}, {Path: "payment.actions", Text: "status"},
+		}},
+	}},
+	{Type: "account_information", Lines: []DetailLine{
+		{Path: "account_information.privileges", Name: "privileges", Common: true, Word: "details.empty"},
+		{Path: "account_information.locations", Name: "locations", Common: true, Lines: []DetailLine{
+			{Path: "account_information.locations", Text: "https://api.bluebird.example"},
+		}},
+	}},
+	{Type: "bare"},
 }

@@ -23,6 +23,7 @@ type Start struct {
 	AuthTime   time.Time
 	AMR        []string // how the person proved themselves, where we know
 	Claims     []string // asked of userinfo one by one
+	Details    string   // the authorization_details granted (RFC 9396): a JSON array; empty: none
 	// For the repeat within 60 s; Nonce empty means the secret is random.
 	SubjectToken string
 	Nonce        string
@@ -65,6 +66,7 @@ func newRow(now time.Time, st Start) domain.Session {
 		AuthTime:      st.AuthTime,
 		AMR:           st.AMR,
 		Claims:        st.Claims,
+		Details:       st.Details,
 		Notify:        st.Client.BackchannelLogout != "",
 		State:         domain.SessionLive,
 		IdleFor:       life.Idle,

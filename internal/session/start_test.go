@@ -122,7 +122,7 @@ func TestAuthenticFindsTheSessionWhateverTheCounter(t *testing.T) {
 
 // RFC 6749 §10.10: nobody guesses a refresh token, of whichever tier and however its secret is made. All 16 bytes of the
 // secret must be as good as random, and so must those of the MAC.
-// rfc6749-10.10-01 rfc9700-4.14.2-04
+// rfc6749-10.10-01 rfc9700-4.14.2-04 fapi2-security-5.4.1-06
 func TestEveryByteOfASecretIsUnpredictable(t *testing.T) {
 	if secretLen != 16 || macLen != 16 {
 		t.Fatalf("the secret has %d bytes, the MAC %d", secretLen, macLen)

@@ -35,6 +35,7 @@ type Arrival struct {
 	Replaces domain.BrowserID // who was signed in here before (Known)
 	AuthTime time.Time        // proven; zero: unproven
 	AMR      []string
+	Expected func(domain.AccountID) bool // who alone may arrive; nil: anybody may
 
 	Subject        *upstream.Subject
 	User           string // Apple's name object: unsigned text
@@ -77,7 +78,7 @@ func (s *Service) Arrive(ctx context.Context, a Arrival) (*Arrived, error) {
 	secret := make([]byte, secretLen)
 	_, _ = rand.Read(secret) // never fails since Go 1.24
 	w := store.BrowserSignIn{
-		Now: a.Now, Flow: a.Flow, Replaces: a.Replaces, OnlyAccount: hintedAccount(a.Flow.Request.HintedSubject),
+		Now: a.Now, Flow: a.Flow, Replaces: a.Replaces, Expected: a.Expected,
 		NewAccount: domain.Account{ID: domain.NewID[domain.AccountID](), State: domain.AccountActive, CreatedAt: a.Now},
 		Browser: domain.Browser{
 			ID: domain.NewID[domain.BrowserID](), SecretHash: sha256.Sum256(secret), AuthTime: a.AuthTime, AMR: a.AMR,
@@ -105,17 +106,6 @@ func (s *Service) Arrive(ctx context.Context, a Arrival) (*Arrived, error) {
 var turnReasons = map[store.BrowserVerdict]TurnReason{
 	store.FlowMovedOn: MovedOn, store.OtherAccount: Other, store.BrowserAccountNotLive: Disabled,
 	store.UnknownIdentity: Unknown, store.PasskeyCloned: Cloned,
-}
-
-// hintedAccount is the only account that may arrive; zero: any. What is no account's id is an account nobody has.
-func hintedAccount(subject string) (id domain.AccountID) {
-	if subject == "" {
-		return id
-	}
-	if err := id.UnmarshalText([]byte(subject)); err != nil || id.IsZero() {
-		id[0] = 1
-	}
-	return id
 }
 
 // identify fills in whose evidence it is.

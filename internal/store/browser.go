@@ -33,11 +33,11 @@ func (db *DB) Browser(ctx context.Context, id domain.BrowserID) (*domain.Browser
 }
 
 // browserView reads the identity too: a node of the release before knows no browsers, and signs none out when it unlinks.
-const browserView = "SELECT " + browserColumns + `, a.state, i.id IS NULL
+const browserView = "SELECT " + browserColumns + `, a.state, i.id IS NULL, COALESCE(i.issuer, ''), COALESCE(i.provider, '')
 	FROM browsers b JOIN accounts a ON a.id = b.account_id LEFT JOIN identities i ON i.id = b.identity_id `
 
 func scanBrowser(row scanner) (v domain.BrowserView, err error) {
-	err = row.Scan(append(browserFields(&v.Browser), &v.AccountState, &v.IdentityGone)...)
+	err = row.Scan(append(browserFields(&v.Browser), &v.AccountState, &v.IdentityGone, &v.Issuer, &v.Provider)...)
 	return v, err
 }
 
@@ -65,6 +65,7 @@ func (db *DB) TouchBrowser(ctx context.Context, id domain.BrowserID, seenAt, exp
 // BrowserEnding signs a browser out.
 type BrowserEnding struct {
 	ID     domain.BrowserID
+	Also   domain.SessionID // of the same account: ended with it, wherever it hangs; zero: none
 	Now    time.Time
 	Reason domain.EndReason // of the sessions that hang on it
 	Event  domain.Event
@@ -92,7 +93,7 @@ func (db *DB) EndBrowser(ctx context.Context, b BrowserEnding) (sessions int, er
 			return 0, err
 		}
 		return db.endSteps(ctx, q, ending{ // the account is there for its index
-			where: "account_id = $3 AND browser_id = $4", args: []any{acc[:], b.ID[:]}, reason: b.Reason, event: b.Event,
+			where: "account_id = $3 AND (browser_id = $4 OR id = $5)", args: []any{acc[:], b.ID[:], b.Also[:]}, reason: b.Reason, event: b.Event,
 		})
 	})
 	if err != nil {

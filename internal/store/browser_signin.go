@@ -20,7 +20,7 @@ type BrowserSignIn struct {
 	NewProfile  domain.Profile  // of a new account
 	NewIdentity domain.Identity // Issuer and Subject find the known one; e-mail and name fill what is empty
 	Join        EmailJoin
-	OnlyAccount domain.AccountID // nobody else may sign in; zero: anybody may
+	Expected    func(domain.AccountID) bool // who alone may sign in; nil: anybody may. It asks nobody: it is called in the transaction
 	Browser     domain.Browser
 	Replaces    domain.BrowserID // what the browser was signed in as; the caller has checked its secret
 	Passkey     *PasskeyUse
@@ -114,7 +114,8 @@ func (s *BrowserSignIn) account() *SignIn {
 		Session: domain.Session{ClientID: s.Flow.Request.ClientID}}
 }
 
-// findOrJoin finds the account of the identity, the one it joins, or the one to be made.
+// findOrJoin finds the account of the identity, the one it joins, or the one to be made. It joins none that it was taken
+// off.
 func (db *DB) findOrJoin(ctx context.Context, q queryer, s SignIn) (owner, error) {
 	who, err := findOwner(ctx, q, s)
 	if err != nil || who.known || s.Join.Address == "" {
@@ -123,7 +124,14 @@ func (db *DB) findOrJoin(ctx context.Context, q queryer, s SignIn) (owner, error
 	if err := db.lockAddress(ctx, q, s.Join.Address); err != nil {
 		return who, err
 	}
-	return db.findByEmail(ctx, q, s.Join, who)
+	found, err := db.findByEmail(ctx, q, s.Join, who)
+	if err != nil || !found.joins {
+		return found, err
+	}
+	if unlinked, err := wasUnlinked(ctx, q, found.account, s.NewIdentity); err != nil || unlinked {
+		return who, err
+	}
+	return found, nil
 }
 
 // findByEmail finds the one account that proved the address. If several did, nobody can tell which is meant, and none is.
@@ -158,7 +166,7 @@ func (db *DB) judgeBrowserOwner(ctx context.Context, q queryer, s *BrowserSignIn
 	switch {
 	case s.Passkey != nil && !found:
 		return UnknownIdentity, nil
-	case !s.OnlyAccount.IsZero() && (!found || who.account != s.OnlyAccount):
+	case s.Expected != nil && (!found || !s.Expected(who.account)):
 		return OtherAccount, nil
 	case !who.live:
 		return BrowserAccountNotLive, nil

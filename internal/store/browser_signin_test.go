@@ -98,7 +98,7 @@ func TestAPersonOfTheAppsIsTheSameInTheBrowser(t *testing.T) {
 		in := newBrowserSignIn(t, db)
 		in.NewIdentity.Issuer, in.NewIdentity.Subject = first.NewIdentity.Issuer, first.NewIdentity.Subject
 		in.NewIdentity.ProvedEmail = "ada@example.com" // which the sign-in before did not know for certain
-		in.OnlyAccount = s.AccountID
+		in.Expected = only(s.AccountID)
 		got := mustSignInBrowser(t, db, in, BrowserSignedIn)
 		if got.NewAccount || got.Joined || got.Flow.AccountID != s.AccountID || got.Browser.IdentityID != s.IdentityID {
 			t.Errorf("%+v", got)
@@ -191,10 +191,10 @@ func TestABrowserSignInIsRefused(t *testing.T) {
 		known.NewIdentity.Subject = disabled.NewIdentity.Subject
 		refusedBrowser(t, db, "a disabled account", known, BrowserAccountNotLive, 0)
 		refusedBrowser(t, db, "its address", byEmail(t, db, "gone@example.com"), BrowserAccountNotLive, 0)
-		known.OnlyAccount = domain.AccountID(newID())
+		known.Expected = only(domain.AccountID(newID()))
 		refusedBrowser(t, db, "another account", known, OtherAccount, 0)
 		fresh := newBrowserSignIn(t, db)
-		fresh.OnlyAccount = s.AccountID
+		fresh.Expected = only(s.AccountID)
 		refusedBrowser(t, db, "nobody known", fresh, OtherAccount, 0)
 		moved := newBrowserSignIn(t, db)
 		if took, err := db.StepFlow(t.Context(), moved.Flow); !took || err != nil {
@@ -293,4 +293,9 @@ func browserVerdicts(t *testing.T, db *DB, n int, in func(i int) BrowserSignIn) 
 		verdicts[got.Verdict]++
 	})
 	return verdicts
+}
+
+// only is the one account that may sign in.
+func only(id domain.AccountID) func(domain.AccountID) bool {
+	return func(who domain.AccountID) bool { return who == id }
 }

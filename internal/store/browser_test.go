@@ -43,7 +43,8 @@ func mustReadBrowser(t testing.TB, db *DB, id domain.BrowserID) *domain.BrowserV
 func TestABrowserIsReadWithItsLiveness(t *testing.T) {
 	onEachEngine(t, func(t *testing.T, db *DB) {
 		b := mustBrowser(t, db, mustSignIn(t, db, newSignIn(db)))
-		if diff := cmp.Diff(&domain.BrowserView{Browser: b, AccountState: domain.AccountActive}, mustReadBrowser(t, db, b.ID)); diff != "" {
+		want := &domain.BrowserView{Browser: b, AccountState: domain.AccountActive, Issuer: "https://accounts.google.com", Provider: "google"}
+		if diff := cmp.Diff(want, mustReadBrowser(t, db, b.ID)); diff != "" {
 			t.Error(diff)
 		}
 		if _, err := db.SetAccountState(t.Context(), b.AccountID, domain.AccountDisabled, domain.Event{}); err != nil {
@@ -162,6 +163,34 @@ func TestSigningOutOfABrowserEndsItsSessions(t *testing.T) {
 		}
 		if v := mustReadBrowser(t, db, other.ID); !v.Live(db.Now()) {
 			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// The session a client names at logout ends with the browser it is named in, though it hangs on none, or on another; one of
+// another account does not.
+func TestALogoutEndsTheSessionThatIsNamedToo(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *DB) {
+		s, stranger := mustSignIn(t, db, newSignIn(db)), mustSignIn(t, db, newSignIn(db))
+		b := mustBrowser(t, db, s)
+		hanging := mustRedeem(t, db, redemption(db, granted(t, db, newFlow(db), s, b.ID)), Redeemed)
+		other := mustBrowser(t, db, s)
+		for _, c := range []struct {
+			in   domain.BrowserID
+			also domain.SessionID
+			want int
+		}{{other.ID, stranger.ID, 0}, {b.ID, s.ID, 2}} {
+			n, err := db.EndBrowser(t.Context(), BrowserEnding{ID: c.in, Also: c.also, Now: db.Now(), Reason: domain.EndedByLogout})
+			if err != nil || n != c.want {
+				t.Errorf("%d ended, want %d (%v)", n, c.want, err)
+			}
+		}
+		for id, want := range map[domain.SessionID]domain.SessionState{
+			s.ID: domain.SessionEnded, hanging.ID: domain.SessionEnded, stranger.ID: domain.SessionLive,
+		} {
+			if v := mustSession(t, db, id); v.State != want {
+				t.Errorf("%s: %d", id, v.State)
+			}
 		}
 	})
 }

@@ -42,11 +42,9 @@ func (db *DB) Consents(ctx context.Context, acc domain.AccountID) ([]domain.Cons
 	return list, nil
 }
 
-// addConsent adds to what was agreed before, with a row of the trail if that is more. Two at once wait for each other.
+// addConsent adds to what was agreed before, with a row of the trail if that is more. The caller has locked the account:
+// between reading and writing nobody adds anything, and nobody withdraws it.
 func (db *DB) addConsent(ctx context.Context, q queryer, c domain.Consent, e domain.Event) error {
-	if err := db.lockAccount(ctx, q, c.AccountID); err != nil {
-		return err
-	}
 	before, err := readConsent(ctx, q, c.AccountID, c.ClientID, "")
 	if err == nil && before.Covers(c.Scope, c.Resources) {
 		return nil
@@ -78,8 +76,9 @@ func union(a, b []string) []string {
 }
 
 // WithdrawConsent forgets what the account agreed that the client may have, ends all its sessions there and refuses its
-// codes and devices that are no sessions yet, in one transaction. A code redeemed meanwhile holds the row: its session is seen, or it is refused. The nonces are those of a
-// re-authentication: ErrNonceSpent if one was consumed before.
+// codes and devices that are no sessions yet, in one transaction. A code redeemed meanwhile holds the row: its session is
+// seen, or it is refused. Somebody who agrees meanwhile, in another tab, agrees to nothing but what that tab asks. The nonces
+// are those of a re-authentication: ErrNonceSpent if one was consumed before.
 func (db *DB) WithdrawConsent(ctx context.Context, acc domain.AccountID, clientID string, e domain.Event, nonces ...Nonce) (found bool, err error) {
 	found, err = write(ctx, db, alone, func(ctx context.Context, q queryer) (bool, error) {
 		if err := refuseFlows(ctx, q, acc, " AND client_id = $2", clientID); err != nil {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -133,4 +134,86 @@ func TestAWithdrawnConsentEndsTheClientsSessions(t *testing.T) {
 			t.Error(diff)
 		}
 	})
+}
+
+// Two tabs: in one the person withdraws what they agreed to, in the other they agree to something small. What was withdrawn
+// does not come back with it.
+func TestAWithdrawnConsentDoesNotComeBackWithAnother(t *testing.T) {
+	db := migrated(t, Options{URL: engines[1].url(t)})
+	s := mustSignIn(t, db, newSignIn(db))
+	agree(t, db, domain.Consent{AccountID: s.AccountID, ClientID: "app", Scope: []string{"openid", "mail.read"}, GrantedAt: db.Now()})
+	f := mustStart(t, db, newFlow(db)) // of a browser that was signed in already: the flow has no account yet
+	tx, err := db.pool.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readConsent(t.Context(), tx, s.AccountID, "app", " FOR UPDATE"); err != nil { // holds the withdrawal up half-way
+		t.Fatal(err)
+	}
+	withdrawn, granted := make(chan error, 1), make(chan error, 1)
+	go func() {
+		_, err := db.WithdrawConsent(context.Background(), s.AccountID, "app", domain.Event{})
+		withdrawn <- err
+	}()
+	until(t, func() error { return mustWait(t, db, 1) })
+	go func() {
+		f.State, f.AccountID = domain.FlowGranted, s.AccountID
+		small := domain.Consent{AccountID: s.AccountID, ClientID: "app", Scope: []string{"openid", "todos.read"}, GrantedAt: db.Now()}
+		_, err := db.GrantFlow(context.Background(), f, &small, domain.Event{})
+		granted <- err
+	}()
+	until(t, func() error { return mustWait(t, db, 2) })
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(<-withdrawn, <-granted); err != nil {
+		t.Fatal(err)
+	}
+	c, err := db.Consent(t.Context(), s.AccountID, "app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"openid", "todos.read"}, c.Scope); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Whoever unlinks or withdraws holds the account and wants its flows: a grant that has to wait for the account must not
+// hold its flow meanwhile, or they wait for each other.
+func TestAGrantThatWaitsForTheAccountHoldsNothing(t *testing.T) {
+	db := migrated(t, Options{URL: engines[1].url(t)})
+	s := mustSignIn(t, db, newSignIn(db))
+	f := mustStart(t, db, newFlow(db))
+	f.State, f.AccountID = domain.FlowSignedIn, s.AccountID
+	if took, err := db.StepFlow(t.Context(), f); !took || err != nil {
+		t.Fatal(took, err)
+	}
+	tx, err := db.pool.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if err := db.lockAccount(t.Context(), tx, s.AccountID); err != nil {
+		t.Fatal(err)
+	}
+	took := make(chan bool, 1)
+	go func() {
+		f.State, f.Version = domain.FlowGranted, f.Version+1
+		granted, err := db.GrantFlow(context.Background(), f, consentOf(db, s), domain.Event{})
+		if err != nil {
+			t.Error(err)
+		}
+		took <- granted
+	}()
+	until(t, func() error { return mustWait(t, db, 1) })
+	if _, err := tx.ExecContext(t.Context(), "SET LOCAL lock_timeout = '300ms'"); err != nil {
+		t.Fatal(err)
+	}
+	if err := refuseFlows(t.Context(), tx, s.AccountID, ""); err != nil {
+		t.Error("the flow is held:", err)
+	}
+	_ = tx.Commit()
+	if <-took {
+		t.Error("what was refused was granted")
+	}
 }

@@ -116,7 +116,7 @@ func (db *DB) endSteps(ctx context.Context, q queryer, what ending) (int, error)
 }
 
 // refuseFlows refuses what an account has signed in for or agreed to and what is no session yet: codes, and devices that
-// wait. and picks some of them, from $2 on; empty: all. It comes before browsers, identities and consents are touched, in the
+// wait. and picks some of them, from $2 on; empty: all. It comes after lockAccount and before browsers, identities and consents are touched, in the
 // order in which a redemption takes them; of a flow that moves at the very moment, what it hangs on is gone when it is
 // redeemed (standsBehind).
 func refuseFlows(ctx context.Context, q queryer, acc domain.AccountID, and string, args ...any) error {

@@ -153,12 +153,21 @@ func (db *DB) StepFlow(ctx context.Context, next domain.Flow) (took bool, err er
 }
 
 // GrantFlow is StepFlow, with what the person agreed to (nil: nobody was asked): it is added to what they agreed to
-// before, in the same transaction.
+// before, in the same transaction. A trip that began from a pushed request spends it: ErrSpent, and nothing changed, if
+// another one did before.
 func (db *DB) GrantFlow(ctx context.Context, next domain.Flow, consent *domain.Consent, e domain.Event) (took bool, err error) {
 	took, err = write(ctx, db, alone, func(ctx context.Context, q queryer) (bool, error) {
+		if consent != nil { // before its flow, as whoever takes something away does
+			if err := db.lockAccount(ctx, q, consent.AccountID); err != nil {
+				return false, err
+			}
+		}
 		took, err := takeStep(ctx, q, next)
-		if err != nil || !took || consent == nil {
+		if err != nil || !took {
 			return took, err
+		}
+		if err := spendPushed(ctx, q, &next); err != nil || consent == nil {
+			return true, err
 		}
 		return true, db.addConsent(ctx, q, *consent, e)
 	})

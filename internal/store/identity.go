@@ -117,6 +117,9 @@ func (db *DB) linkSteps(ctx context.Context, q queryer, l Link, p *domain.Passke
 	if !made {
 		return linkedAlready(ctx, q, l)
 	}
+	if err := forgetUnlinked(ctx, q, l.Identity); err != nil {
+		return linked{}, err
+	}
 	if p != nil {
 		if err := insertPasskey(ctx, q, *p); err != nil {
 			return linked{}, err
@@ -194,8 +197,8 @@ type Unlink struct {
 
 // UnlinkIdentity removes an identity of the account unless it is the last, with its passkey and its address, ends the
 // sessions that were started with it, signs the browsers out that were signed in by it and refuses the codes and devices
-// they agreed to, in one transaction with the nonces; concurrent calls never remove both of two. If a nonce was spent nothing changes; on the other refusals the
-// nonces stay consumed.
+// they agreed to, in one transaction with the nonces; it does not join the account by its address again. Concurrent calls
+// never remove both of two. If a nonce was spent nothing changes; on the other refusals the nonces stay consumed.
 func (db *DB) UnlinkIdentity(ctx context.Context, u Unlink) (UnlinkVerdict, error) {
 	verdict, err := write(ctx, db, alone, func(ctx context.Context, q queryer) (UnlinkVerdict, error) {
 		return db.unlinkSteps(ctx, q, u)
@@ -264,12 +267,16 @@ func removeIdentity(ctx context.Context, q queryer, u Unlink, heir domain.Identi
 	if err != nil {
 		return false, err
 	}
-	var clientID, aad string
+	var issuer, subject, clientID, aad string
 	var sealed []byte
-	err = one(ctx, q, "DELETE FROM identities WHERE id = $1 AND account_id = $2 RETURNING grant_client_id, grant_aad, grant_sealed",
-		[]any{u.IdentityID[:], u.AccountID[:]}, &clientID, &aad, &sealed)
+	err = one(ctx, q, `DELETE FROM identities WHERE id = $1 AND account_id = $2
+		RETURNING issuer, subject, grant_client_id, grant_aad, grant_sealed`,
+		[]any{u.IdentityID[:], u.AccountID[:]}, &issuer, &subject, &clientID, &aad, &sealed)
 	if errors.Is(err, ErrNotFound) {
 		return false, nil
+	}
+	if err == nil {
+		err = rememberUnlinked(ctx, q, u.AccountID, issuer, subject, u.Now)
 	}
 	if err != nil || sealed == nil || u.Revoke.Kind == "" {
 		return true, err

@@ -43,7 +43,7 @@ func TestABrowserWhoseIdentityIsGoneIsNotSignedIn(t *testing.T) {
 		b := mustBrowser(t, db, s)
 		run(t, db, "DELETE FROM identities WHERE id = $1", s.IdentityID[:])
 		v := mustReadBrowser(t, db, b.ID)
-		if !v.IdentityGone || v.Live(db.Now()) {
+		if !v.IdentityGone || v.Live(db.Now()) || v.Issuer != "" || v.Provider != "" {
 			t.Errorf("%+v", v)
 		}
 		if diff := cmp.Diff(b, v.Browser); diff != "" {

@@ -137,8 +137,10 @@ func (db *DB) Close() error {
 	if db.postgres() {
 		db.rotations.close()
 		db.signIns.close()
+		db.assertions.close()
 		db.redemptions.close()
 		db.newFlows.close()
+		db.pushedFlows.close()
 	}
 	db.sessions.close()
 	db.clients.close()

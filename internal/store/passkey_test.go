@@ -168,9 +168,9 @@ func TestAPasskeySignsInAndCounts(t *testing.T) {
 		}
 		unknown := usesPasskey(t, db, newPasskey(db, s), 1)
 		refusedBrowser(t, db, "nobody's", unknown, UnknownIdentity, 0)
-		only := usesPasskey(t, db, a, 4_294_967_295)
-		only.OnlyAccount = domain.AccountID(newID())
-		refusedBrowser(t, db, "before its counter is looked at", only, OtherAccount, 0)
+		another := usesPasskey(t, db, a, 4_294_967_295)
+		another.Expected = only(domain.AccountID(newID()))
+		refusedBrowser(t, db, "before its counter is looked at", another, OtherAccount, 0)
 	})
 }
 

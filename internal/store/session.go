@@ -128,9 +128,12 @@ func (db *DB) startConvoys() {
 		db.sessions.lanes, db.clients.lanes, db.browsers.lanes, db.codes.lanes = 2, 2, 2, 2
 		return
 	}
+	db.assertions = newConvoy[[32]byte](db.spendAssertions)
+	db.assertions.exclusive = true
 	db.redemptions = newConvoy[domain.FlowID](db.redeemBatch)
 	db.newFlows = newConvoy[domain.FlowID](db.insertFlows)
-	db.redemptions.exclusive, db.newFlows.exclusive = true, true
+	db.pushedFlows = newConvoy[domain.FlowID](db.insertSpendingFlows)
+	db.redemptions.exclusive, db.newFlows.exclusive, db.pushedFlows.exclusive = true, true, true
 	db.rotations = newConvoy[domain.SessionID](db.rotateTogether)
 	db.signIns = newConvoy[[32]byte](db.signInTogether)
 	db.rotations.exclusive, db.signIns.exclusive = true, true

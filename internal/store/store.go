@@ -25,6 +25,9 @@ var ErrNewerSchema = errors.New("the database schema is newer than this binary")
 // ErrEditedMigration is returned when a migration the database has seen is not the one in this binary.
 var ErrEditedMigration = errors.New("a migration was edited after it ran on this database")
 
+// ErrSpent is the refusal of a code for a trip whose pushed request has led to one already.
+var ErrSpent = errors.New("the pushed request was spent before")
+
 // ErrOlderRevision is returned when a newer configuration file declared its clients and resources before this one.
 var ErrOlderRevision = errors.New("a newer revision of clients and resources was declared before")
 
@@ -52,8 +55,10 @@ type DB struct {
 	rotations *convoy[domain.SessionID, Rotation, RotationResult]
 	signIns   *convoy[[32]byte, *SignIn, *signedIn]
 
+	assertions  *convoy[[32]byte, assertion, bool]
 	redemptions *convoy[domain.FlowID, *Redemption, *redeemed]
 	newFlows    *convoy[domain.FlowID, flowRow, *domain.FlowID]
+	pushedFlows *convoy[domain.FlowID, flowRow, *domain.FlowID] // that begin from a pushed request
 
 	sessions *convoy[domain.SessionID, domain.SessionID, *domain.SessionView]
 	clients  *convoy[string, string, domain.ClientState]

@@ -10,6 +10,7 @@ import (
 type Swept struct {
 	Nonces, Sessions, Devices, Events, Keys, Outbox int
 	Flows, Browsers, Tallies, Notices               int
+	RegistrationTokens, Registrations               int
 }
 
 const (
@@ -21,15 +22,16 @@ const (
 	keepKeys     = 30 * day  // after their expiry, for whoever asks what a kid was
 	keepFlows    = time.Hour // after their expiry, so that a code used twice is known as such
 	keepBrowsers = 90 * day  // ended or expired
+	keepTokens   = 7 * day   // initial access tokens after their expiry, so that the list says why one no longer works
 
 	// bite bounds what one transaction removes.
 	bite = 500
 )
 
 // Sweep removes expired nonces (expiry + 1 h), skeletons of ended or expired sessions (90 d after), devices
-// without sessions, flows (expiry + 1 h), browsers (90 d after they ended or expired), counts and notices past their
-// time, audit rows over 400 d and keys long expired, in small bites that never hold up a refresh. While the
-// clock is not to be trusted it removes nothing.
+// without sessions, registered clients nobody uses, flows (expiry + 1 h), browsers (90 d after they ended or expired),
+// counts and notices past their time, audit rows over 400 d, keys and initial access tokens long expired, in small bites
+// that never hold up a refresh. While the clock is not to be trusted it removes nothing.
 func (db *DB) Sweep(ctx context.Context, now time.Time) (swept Swept, err error) {
 	if err := db.clock.trusted(); err != nil { // a clock gone wrong would take everything for over
 		return swept, fmt.Errorf("sweep: %w", err)
@@ -46,6 +48,8 @@ func (db *DB) Sweep(ctx context.Context, now time.Time) (swept Swept, err error)
 		{&swept.Flows, func() (int, error) { return db.removeBites(ctx, oldFlows, before(keepFlows)) }},
 		{&swept.Tallies, func() (int, error) { return db.removeBites(ctx, oldTallies, before(0)) }},
 		{&swept.Notices, func() (int, error) { return db.removeBites(ctx, oldNotices, before(0)) }},
+		{&swept.RegistrationTokens, func() (int, error) { return db.removeBites(ctx, oldTokens, before(keepTokens)) }},
+		{&swept.Registrations, func() (int, error) { return db.sweepRegistrations(ctx, now) }},
 		{&swept.Browsers, func() (int, error) { return db.removeWalking(ctx, deadBrowsers, before(keepBrowsers)) }},
 		{&swept.Sessions, func() (int, error) { return db.removeWalking(ctx, deadSessions, before(keepSessions)) }},
 		{&swept.Devices, func() (int, error) { return db.removeWalking(ctx, idleDevices, before(time.Hour)) }},
@@ -68,6 +72,7 @@ const (
 	// The trail was written in the order of its ids, so the oldest rows come first.
 	oldEvents = "DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT $2) AND at < $1"
 	oldKeys   = "DELETE FROM keys WHERE id IN (SELECT id FROM keys WHERE expires_at > 0 AND expires_at < $1 LIMIT $2)"
+	oldTokens = "DELETE FROM registration_tokens WHERE id IN (SELECT id FROM registration_tokens WHERE expires_at < $1 LIMIT $2)"
 )
 
 func (db *DB) removeBites(ctx context.Context, statement string, before int64) (total int, err error) {
@@ -159,7 +164,7 @@ func (db *DB) removeEach(ctx context.Context, w walk, ids [][16]byte, before int
 
 var tables = []string{"accounts", "api_keys", "browsers", "catalog", "clients", "consents", "devices", "emails", "events",
 	"flows", "identities", "keys", "migrations", "nonces", "notices", "outbox", "passkeys",
-	"registration_tokens", "resources", "sessions", "tallies"}
+	"registration_tokens", "resources", "sessions", "tallies", "unlinked"}
 
 // Rows counts the rows of every table, for tests and the benchmark.
 func (db *DB) Rows(ctx context.Context) (map[string]int64, error) {

@@ -126,7 +126,8 @@ func (db *DB) locking(clause string) string {
 	return clause
 }
 
-// lockAccount makes changes to what belongs to one account wait for each other.
+// lockAccount makes changes to what belongs to one account wait for each other. It comes before any row of the account's
+// is held (flows, consents, identities), so that no two of them wait for each other in a circle.
 func (db *DB) lockAccount(ctx context.Context, q queryer, id [16]byte) error {
 	if !db.postgres() {
 		return nil

@@ -13,7 +13,7 @@ import (
 
 // Hinted is what an ID token of ours says of old. It is a hint: it proves nothing about who sends it.
 type Hinted struct {
-	Subject   string
+	Subject   string // as the client knows it
 	ClientID  string
 	SessionID domain.SessionID // zero for what is none of our ids
 }
@@ -39,8 +39,8 @@ func (s *Service) Hint(ctx context.Context, raw string) (*Hinted, error) {
 	if err != nil || issuer != s.Issuer {
 		return nil, nil //nolint:nilerr // what is wrong about it is of no use to anybody
 	}
-	// A signed userinfo answer has the typ and the members of an ID token, but never these two: whoever may read who
-	// somebody is may not end their sessions with it. Its typ is not ours to change: clients take JWT or none there.
+	// A signed userinfo answer has the typ and the members of an ID token, but never these two, and a signed authorization
+	// response has no sub: whoever may read who somebody is may not end their sessions with it. Its typ is not ours to change: clients take JWT or none there.
 	timed := claims.Has("exp") && claims.Has("iat")
 	var okSub, okAud bool
 	h.Subject, okSub, _ = claims.String("sub")

@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/countersign/countersign/internal/accesstoken"
 	"github.com/countersign/countersign/internal/domain"
@@ -26,6 +27,8 @@ type Introspection struct {
 	Acr       string            `json:"acr,omitempty"` // RFC 9470 §6.2
 	Amr       []string          `json:"amr,omitempty"`
 	Cnf       map[string]string `json:"cnf,omitempty"`
+
+	Details json.RawMessage `json:"authorization_details,omitempty"` // RFC 9396 §9.2
 }
 
 // Introspect answers an authenticated resource about a token of its own audience; a session or client that no
@@ -66,9 +69,19 @@ func describe(t *accesstoken.Token) Introspection {
 		AuthTime:  seconds(t.AuthTime),
 		Acr:       t.ACR,
 		Amr:       t.AMR,
+		Details:   t.Details,
+	}
+	for name, value := range map[string]string{"jkt": t.JKT, "x5t#S256": t.X5T} { // RFC 9449 §6.2, RFC 8705 §3.2
+		if value == "" {
+			continue
+		}
+		if i.Cnf == nil {
+			i.Cnf = map[string]string{}
+		}
+		i.Cnf[name] = value
 	}
 	if t.JKT != "" {
-		i.TokenType, i.Cnf = dpop, map[string]string{"jkt": t.JKT} // RFC 9449 §6.2
+		i.TokenType = dpop
 	}
 	return i
 }

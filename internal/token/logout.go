@@ -35,9 +35,13 @@ type logoutClaims struct {
 
 // MintLogout signs a logout token with the algorithm of the client's ID tokens. Its error is that of MintAccess.
 func (s *Service) MintLogout(now time.Time, l Logout) (string, error) {
+	subject, err := s.Subject(l.Client, l.AccountID)
+	if err != nil {
+		return "", fmt.Errorf("mint logout token: %w", err)
+	}
 	token, err := s.sign(l.Client.IDAlg(), typeLogout, &logoutClaims{
 		Issuer:   s.Issuer,
-		Subject:  l.AccountID.String(),
+		Subject:  subject,
 		Audience: l.Client.ID,
 		IssuedAt: now.Unix(),
 		Expires:  now.Add(logoutTokenTTL).Unix(),

@@ -33,9 +33,11 @@ type Access struct {
 	SessionID domain.SessionID
 	Audience  string
 	Scope     []string
-	JKT       string
+	JKT       string // thumbprint of the DPoP key it is bound to; empty: none
+	X5T       string // thumbprint of the certificate it is bound to; empty: none
 	AuthTime  time.Time
-	AMR       []string // RFC 8176; empty where we do not know
+	AMR       []string        // RFC 8176; empty where we do not know
+	Details   json.RawMessage // authorization_details of the audience: a JSON array; empty: none
 }
 
 // Minted is a signed token and how long it lives.
@@ -47,29 +49,33 @@ type Minted struct {
 
 // accessClaims are those of RFC 9068 §2.2, with `sid` (OIDC Front-Channel Logout §3) and `cnf` (RFC 9449 §6).
 type accessClaims struct {
-	Issuer   string        `json:"iss"`
-	Subject  string        `json:"sub"`
-	Audience string        `json:"aud"`
-	ClientID string        `json:"client_id"`
-	Expires  int64         `json:"exp"`
-	IssuedAt int64         `json:"iat"`
-	JTI      string        `json:"jti"`
-	Scope    string        `json:"scope,omitempty"`
-	Session  string        `json:"sid,omitempty"`
-	AuthTime int64         `json:"auth_time,omitempty"`
-	ACR      string        `json:"acr,omitempty"` // RFC 9470 §6.2
-	AMR      []string      `json:"amr,omitempty"`
-	Confirm  *confirmation `json:"cnf,omitempty"`
+	Issuer   string          `json:"iss"`
+	Subject  string          `json:"sub"`
+	Audience string          `json:"aud"`
+	ClientID string          `json:"client_id"`
+	Expires  int64           `json:"exp"`
+	IssuedAt int64           `json:"iat"`
+	JTI      string          `json:"jti"`
+	Scope    string          `json:"scope,omitempty"`
+	Session  string          `json:"sid,omitempty"`
+	AuthTime int64           `json:"auth_time,omitempty"`
+	ACR      string          `json:"acr,omitempty"` // RFC 9470 §6.2
+	AMR      []string        `json:"amr,omitempty"`
+	Details  json.RawMessage `json:"authorization_details,omitempty"` // RFC 9396 §9.1
+	Confirm  *confirmation   `json:"cnf,omitempty"`
 }
 
+// confirmation says what the holder must show: the key of a proof (RFC 9449 §6.1), a certificate (RFC 8705 §3.1), or both.
 type confirmation struct {
-	JKT string `json:"jkt"`
+	JKT string `json:"jkt,omitempty"`
+	X5T string `json:"x5t#S256,omitempty"`
 }
 
 // MintAccess signs an at+jwt (RFC 9068). Without a key to sign with, for the moment, the error is
 // temporarily_unavailable.
 func (s *Service) MintAccess(now time.Time, a Access) (Minted, error) {
-	lives := a.Client.AccessTTL(a.JKT != "")
+	cnf := confirmation{JKT: a.JKT, X5T: a.X5T}
+	lives := a.Client.AccessTTL(cnf != confirmation{})
 	claims := accessClaims{
 		Issuer:   s.Issuer,
 		Subject:  a.Client.ID,
@@ -82,13 +88,21 @@ func (s *Service) MintAccess(now time.Time, a Access) (Minted, error) {
 		AuthTime: seconds(a.AuthTime),
 		ACR:      domain.ACR(a.AMR),
 		AMR:      a.AMR,
+		Details:  a.Details,
 	}
 	if !a.SessionID.IsZero() {
-		claims.Subject, claims.Session = a.AccountID.String(), a.SessionID.String()
+		subject, err := s.Subject(a.Client, a.AccountID)
+		if err != nil {
+			return Minted{}, fmt.Errorf("mint access token: %w", err)
+		}
+		claims.Subject, claims.Session = subject, a.SessionID.String()
 	}
 	m := Minted{Type: bearer, ExpiresIn: lives}
+	if cnf != (confirmation{}) {
+		claims.Confirm = &cnf
+	}
 	if a.JKT != "" {
-		claims.Confirm, m.Type = &confirmation{a.JKT}, dpop
+		m.Type = dpop // a token bound to a certificate alone is sent as Bearer (RFC 8705 §3)
 	}
 	var err error
 	m.Token, err = s.sign(a.Client.AccessAlg(), typeAccess, &claims)
@@ -153,9 +167,13 @@ func tokenHash(access string) string {
 
 // MintID signs an ID token. Its error is that of MintAccess.
 func (s *Service) MintID(now time.Time, id ID) (string, error) {
+	subject, err := s.Subject(id.Client, id.AccountID)
+	if err != nil {
+		return "", fmt.Errorf("mint ID token: %w", err)
+	}
 	token, err := s.sign(id.Client.IDAlg(), typeID, &idClaims{
 		Issuer:   s.Issuer,
-		Subject:  id.AccountID.String(),
+		Subject:  subject,
 		Audience: id.Client.ID,
 		Expires:  now.Add(idTokenTTL).Unix(),
 		IssuedAt: now.Unix(),

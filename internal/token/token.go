@@ -23,6 +23,8 @@ type Service struct {
 	DB       *store.DB
 	Keys     *keyring.Ring
 	Sessions *session.Service
+	// Client finds a client by its id; nil: there is none. It is asked about pairwise subjects.
+	Client func(context.Context, string) (*domain.Client, error)
 }
 
 // nodeDrift is how far the clocks of two nodes may be apart: a node whose clock is further off is not ready.
@@ -56,8 +58,12 @@ func (s *Service) Live(ctx context.Context, t *accesstoken.Token) (v *domain.Ses
 		return nil, false, nil
 	case err != nil:
 		return nil, false, oauth.Unavailable(fmt.Errorf("read session: %w", err))
-	case v.ClientID != t.ClientID || v.AccountID.String() != t.Subject || !v.Live(s.DB.Now()):
+	case v.ClientID != t.ClientID || !v.Live(s.DB.Now()):
 		return nil, false, nil
+	}
+	theirs, err := s.of(ctx, t.Subject, t.ClientID, v.AccountID)
+	if err != nil || !theirs {
+		return nil, false, err
 	}
 	return v, true, nil
 }

@@ -8,6 +8,9 @@ ALTER TABLE clients ADD COLUMN registered TEXT NOT NULL DEFAULT '';
 ALTER TABLE clients ADD COLUMN registered_at BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE clients ADD COLUMN used_at BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE clients ADD COLUMN token_hash BYTEA; -- of the registration access token
+ALTER TABLE clients ADD COLUMN metadata TEXT NOT NULL DEFAULT ''; -- as it is registered: JSON, RFC 7591 section 3.2.1
+ALTER TABLE clients ADD COLUMN fetched_at BIGINT NOT NULL DEFAULT 0; -- of a client that is named by its document: when it was read
+ALTER TABLE clients ADD COLUMN fresh_until BIGINT NOT NULL DEFAULT 0; -- and until when it need not be read again
 CREATE INDEX clients_unused ON clients (used_at) WHERE registered <> '';
 
 -- Initial access tokens: who may register clients, and how many more.
@@ -19,3 +22,15 @@ CREATE TABLE registration_tokens (
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL
 );
+
+-- Identities that were taken off an account: they do not join it again by an address. identity: SHA-256 of issuer and
+-- subject. Of one account the newest hundred are kept.
+CREATE TABLE unlinked (
+    account_id  BYTEA NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    identity    BYTEA NOT NULL,
+    unlinked_at BIGINT NOT NULL,
+    PRIMARY KEY (account_id, identity)
+);
+
+-- What one client is to be told is found without reading what others are.
+CREATE INDEX notices_client ON notices (client_id, due_at);

@@ -8,6 +8,9 @@ ALTER TABLE clients ADD COLUMN registered TEXT NOT NULL DEFAULT '';
 ALTER TABLE clients ADD COLUMN registered_at INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE clients ADD COLUMN used_at INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE clients ADD COLUMN token_hash BLOB; -- of the registration access token
+ALTER TABLE clients ADD COLUMN metadata TEXT NOT NULL DEFAULT ''; -- as it is registered: JSON, RFC 7591 section 3.2.1
+ALTER TABLE clients ADD COLUMN fetched_at INTEGER NOT NULL DEFAULT 0; -- of a client that is named by its document: when it was read
+ALTER TABLE clients ADD COLUMN fresh_until INTEGER NOT NULL DEFAULT 0; -- and until when it need not be read again
 CREATE INDEX clients_unused ON clients (used_at) WHERE registered <> '';
 
 -- Initial access tokens: who may register clients, and how many more.
@@ -19,3 +22,15 @@ CREATE TABLE registration_tokens (
     created_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL
 ) STRICT;
+
+-- Identities that were taken off an account: they do not join it again by an address. identity: SHA-256 of issuer and
+-- subject. Of one account the newest hundred are kept.
+CREATE TABLE unlinked (
+    account_id  BLOB NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    identity    BLOB NOT NULL,
+    unlinked_at INTEGER NOT NULL,
+    PRIMARY KEY (account_id, identity)
+) STRICT;
+
+-- What one client is to be told is found without reading what others are.
+CREATE INDEX notices_client ON notices (client_id, due_at);

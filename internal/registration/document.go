@@ -1,0 +1,157 @@
+package registration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/countersign/countersign/internal/clientmeta"
+	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/event"
+	"github.com/countersign/countersign/internal/fetch"
+	"github.com/countersign/countersign/internal/httpd"
+	"github.com/countersign/countersign/internal/oauth"
+	"github.com/countersign/countersign/internal/store"
+)
+
+// What is kept of a document, and for how long (CIMD draft -01 §4.4, §6.6).
+const (
+	documentBytes = 5 << 10
+	freshAtLeast  = time.Minute
+	freshAtMost   = 24 * time.Hour
+	keptAtMost    = 24 * time.Hour // while its server is down
+
+	fetchesPerMinute = 10 // of one document, that failed
+	fetchWithin      = 9 * time.Second
+)
+
+var documentKind = fetch.Kind{Accept: "application/json", MaxBytes: documentBytes}
+
+// documents is the memory of one node about clients that are named by their documents.
+type documents struct {
+	once    sync.Once
+	failed  *httpd.Limiter // of one document
+	total   *httpd.Limiter // of all that anybody can make us do
+	flights singleflight.Group
+}
+
+func (d *documents) limits() *documents {
+	d.once.Do(func() {
+		d.failed = httpd.NewLimiter(fetchesPerMinute, 1<<14)
+		d.total = httpd.NewLimiter(registrationsAtOnce, 1)
+	})
+	return d
+}
+
+func (d *documents) all() *httpd.Limiter { return d.limits().total }
+
+// Discover reads the document that a client id is the address of, if it is one and what we have is not fresh. It is for
+// requests that begin something: nothing else makes this server fetch (CIMD draft -01 §4). Callers that ask for one client
+// at a time share one fetch. The error is invalid_request, slow_down or temporarily_unavailable.
+func (s *Service) Discover(ctx context.Context, id string) error {
+	if !s.Documents || !clientmeta.IsDocumentID(id) {
+		return nil
+	}
+	known, err := s.DB.RegisteredDocument(ctx, id)
+	now := s.DB.Now()
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		known = nil
+	case err != nil:
+		return oauth.Unavailable(err)
+	case now.Before(known.FreshUntil):
+		return nil
+	}
+	flight := s.documents.limits().flights.DoChan(id, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchWithin)
+		defer cancel()
+		return nil, s.refresh(ctx, id, known, now)
+	})
+	select {
+	case <-ctx.Done():
+		return oauth.Unavailable(ctx.Err())
+	case landed := <-flight:
+		return landed.Err
+	}
+}
+
+// refresh reads a document and keeps what it says. While its server is down, what was read last is good for a day; a
+// document that is gone, or says something else than it may, is not kept.
+func (s *Service) refresh(ctx context.Context, id string, known *store.Registration, now time.Time) error {
+	stale := known != nil && now.Before(known.FetchedAt.Add(keptAtMost))
+	wait := max(s.documents.failed.Wait(id, now), s.documents.total.Take("", now))
+	switch {
+	case wait > 0 && stale:
+		return nil
+	case wait > 0:
+		return limited(wait)
+	}
+	answer, err := s.Fetch.GetDocument(ctx, id, documentKind)
+	if err != nil {
+		s.documents.failed.Take(id, now)
+		event.Add(ctx, "document", err.Error())
+		if stale && down(err) {
+			return nil
+		}
+		return errDocument.Because(err)
+	}
+	if err := s.keep(ctx, id, known, answer, now); err != nil {
+		s.documents.failed.Take(id, now)
+		return err
+	}
+	return nil
+}
+
+var errDocument = oauth.E(oauth.InvalidRequest, "This app names itself by an address where its description cannot be read: it must answer 200 with JSON of at most 5 kB, without a redirect, from the public Internet.")
+
+// down tells whether it is the server that fails, and not what it says.
+func down(err error) bool {
+	if errors.Is(err, fetch.ErrDown) {
+		return true
+	}
+	return !errors.Is(err, fetch.ErrURL) && !errors.Is(err, fetch.ErrAddress) && !errors.Is(err, fetch.ErrTooLarge) && !errors.Is(err, fetch.ErrStatus)
+}
+
+func (s *Service) keep(ctx context.Context, id string, known *store.Registration, answer *fetch.Response, now time.Time) error {
+	doc, err := clientmeta.Parse(answer.Body)
+	if err != nil {
+		return described(err)
+	}
+	switch {
+	case doc.ClientID != id: // byte for byte (CIMD draft -01 §4.1)
+		return errDocument.Because(errors.New("its client_id is not its address"))
+	case doc.Has("client_secret") || doc.Has("client_secret_expires_at"):
+		return errDocument.Because(errors.New("it has a secret in it"))
+	}
+	c, m, err := s.judge(ctx, &doc.Metadata, domain.RegisteredByDocument, now)
+	if err != nil {
+		return described(err)
+	}
+	c.ID, c.RegisteredAt = id, now
+	if known != nil {
+		c.RegisteredAt = known.Client.RegisteredAt
+	}
+	r, err := row(c, m)
+	if err != nil {
+		return err
+	}
+	r.FetchedAt, r.FreshUntil = now, now.Add(min(max(answer.MaxAge, freshAtLeast), freshAtMost))
+	kept, err := s.DB.PutDocument(ctx, r, told(ctx, now))
+	if err == nil && !kept {
+		event.Add(ctx, "document", "the id is one of the operator's")
+	}
+	if err != nil {
+		return oauth.Unavailable(err)
+	}
+	return nil
+}
+
+// described says to a person what is wrong with a document.
+func described(err error) error {
+	e := oauth.AsError(err)
+	return oauth.E(oauth.InvalidRequest, "The description of this app is not one we take: "+e.Description).Because(fmt.Errorf("%s: %w", e.Code, err))
+}

@@ -1,0 +1,46 @@
+package registration
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/countersign/countersign/internal/clientmeta"
+	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/fetch"
+	"github.com/countersign/countersign/internal/oauth"
+)
+
+var image = fetch.Kind{Accept: "image/png, image/jpeg, image/webp, image/svg+xml", MaxBytes: clientmeta.MaxLogo}
+
+// checkSector reads the document behind sector_identifier_uri (OIDC Registration §5).
+func (s *Service) checkSector(ctx context.Context, m *clientmeta.Metadata) error {
+	if m.SectorURI == "" {
+		return nil
+	}
+	answer, err := s.Fetch.GetDocument(ctx, m.SectorURI, fetch.JSON)
+	if err != nil {
+		return unreadable("sector_identifier_uri", err)
+	}
+	return clientmeta.CheckSector(answer.Body, m.RedirectURIs)
+}
+
+// fetchLogo gets the picture once, to be served by us: no third party learns who signs in (ATTACKS RG06).
+func (s *Service) fetchLogo(ctx context.Context, m *clientmeta.Metadata, c *domain.Client) error {
+	if m.LogoURI == "" {
+		return nil
+	}
+	answer, err := s.Fetch.GetDocument(ctx, m.LogoURI, image)
+	if err != nil {
+		return unreadable("logo_uri", err)
+	}
+	if text, remedy := clientmeta.CheckLogo(answer.Body); text != "" || len(answer.Body) == 0 {
+		return oauth.E(oauth.InvalidClientMetadata, "logo_uri serves no picture we show: "+text+" ("+remedy+").")
+	}
+	c.Logo, c.LogoType = answer.Body, clientmeta.LogoType(answer.Body)
+	return nil
+}
+
+func unreadable(name string, cause error) error {
+	return oauth.E(oauth.InvalidClientMetadata, name+" cannot be read: it must answer 200 itself, from the public Internet, in time and within its size.").
+		Because(fmt.Errorf("%s: %w", name, cause))
+}
