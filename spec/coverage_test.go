@@ -14,7 +14,7 @@ import (
 // mention finds the ids in a test's text: a comment, a subtest's name, a test's own name (TestRT06ADelayed…). RS256 and
 // the like are no ids, nor is what stands inside a longer word.
 var mention = regexp.MustCompile(
-	`\b(?:Test_?|Fuzz_?)?(?:((?:rfc[0-9]{4}|webauthn|oidc-[a-z]+)-[0-9][0-9.]*-[0-9]+)|((?:AZ|TK|CA|RT|ID|TX|DP|IR|RS|KL|DS|SE|WA|PX|DV)[0-9]{2}))(?:[^0-9a-z]|$)`)
+	`\b(?:Test_?|Fuzz_?)?(?:((?:rfc[0-9]{4}|webauthn|oidc-[a-z]+|fapi2-[a-z-]+|jarm|cimd)-[0-9][0-9.]*-[0-9]+)|((?:AZ|TK|CA|RT|ID|TX|DP|IR|RS|KL|DS|SE|WA|PX|DV|RG)[0-9]{2}))(?:[^0-9a-z]|$)`)
 
 // mentions returns the ids named in a text.
 func mentions(text string) []string {

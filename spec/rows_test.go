@@ -23,7 +23,7 @@ var (
 	levels   = []string{"MUST", "SHOULD", "MAY"}
 	statuses = []string{"covered", "later", "not-applicable", "deviates"}
 
-	rowID    = regexp.MustCompile(`^(?:rfc[0-9]{4}|webauthn|oidc-[a-z]+)-[0-9]+(\.[0-9]+)*-[0-9]{2}$`)
+	rowID    = regexp.MustCompile(`^(?:rfc[0-9]{4}|webauthn|oidc-[a-z]+|fapi2-[a-z-]+|jarm|cimd)-[0-9]+(\.[0-9]+)*-[0-9]{2}$`)
 	attackID = regexp.MustCompile(`^[A-Z]{2}[0-9]{2}$`)
 )
 

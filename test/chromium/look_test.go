@@ -117,6 +117,20 @@ func TestNothingIsTooLongForAPage(t *testing.T) {
 	}
 }
 
+// RG06: what is said of a client that nobody answers for is read on a phone too, in the light and in the dark.
+func TestWhatIsSaidOfAClientThatNobodyCheckedLooksAsItShould(t *testing.T) {
+	at := gallery(t)
+	b := browser.New(t, browser.Phone)
+	for _, name := range []string{"stranger_login", "stranger_consent", "stranger_error"} {
+		b.Open(at + "/page/" + name)
+		examine(t, b, name)
+		b.Resize(browser.Phone)
+		if shown := b.Script(`String(document.querySelector("#client-unverified .badge").getBoundingClientRect().bottom <= innerHeight)`); shown != "true" {
+			t.Errorf("%s: the badge is below what a phone shows at first", name)
+		}
+	}
+}
+
 // gallery is a server that shows the hard pages.
 func gallery(t *testing.T) string {
 	t.Helper()
@@ -129,7 +143,11 @@ func gallery(t *testing.T) string {
 		mux.HandleFunc(r.Method+" "+r.Path, r.Handler)
 	}
 	mux.HandleFunc("GET /page/{name}", func(w http.ResponseWriter, r *http.Request) {
-		look.Render(w, r, http.StatusOK, hard()[r.PathValue("name")])
+		page := hard()[r.PathValue("name")]
+		if page == nil {
+			page = strangers()[r.PathValue("name")]
+		}
+		look.Render(w, r, http.StatusOK, page)
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
@@ -140,12 +158,15 @@ func gallery(t *testing.T) string {
 func hard() map[string]pages.Page {
 	const (
 		name    = "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft & Söhne"
+		host    = "0123456789.a-name-that-somebody-chose-to-be-as-long-as-a-name-can-be-in-dns.subdomain.example.org"
 		address = "a.very.long.name.that.somebody.really.has.0123456789.0123456789@a-company-with-a-long-name.subdomain.example.org"
 	)
 	long := pages.Common{
 		Client: pages.ClientView{Name: name, HomeURL: "https://a.example", PolicyURL: "https://a.example/p", TermsURL: "https://a.example/t"},
 		FlowID: "fl_0123456789", Notice: "notice.provider_cancelled",
 	}
+	unknown := long
+	unknown.Client.Unverified = &pages.Unverified{Server: "login." + host, Document: host, Returns: host}
 	var providers []pages.ProviderButton
 	for i, kind := range []string{"google", "apple", "microsoft", "github", "oidc", "oidc", "oidc", "oidc", "oidc", "oidc", "oidc", "oidc"} {
 		providers = append(providers, pages.ProviderButton{Name: fmt.Sprintf("p%d", i), Type: kind, Label: strings.Repeat("Harbour", i%4) + " ID"})
@@ -170,9 +191,25 @@ func hard() map[string]pages.Page {
 			Common: long, Code: "temporarily_unavailable", Detail: strings.Repeat("Something-that-has-no-spaces ", 12), RequestID: strings.Repeat("R3QU3ST", 6),
 			RestartURL: "/again", BackURL: "https://a.example",
 		},
-		"logout": pages.LogoutConfirm{Common: long, Account: address, Clients: clients},
-		"done":   pages.LogoutDone{Common: long, ReturnURL: "https://a.example/bye"},
-		"denied": pages.DeviceDone{Common: long},
-		"offer":  pages.PasskeyOffer{Common: long, Options: `{"challenge":"AAAA"}`},
+		"logout":  pages.LogoutConfirm{Common: long, Account: address, Clients: clients},
+		"done":    pages.LogoutDone{Common: long, ReturnURL: "https://a.example/bye"},
+		"denied":  pages.DeviceDone{Common: long},
+		"unknown": pages.Consent{Common: unknown, Account: address, Scopes: scopes[:3]},
+		"offer":   pages.PasskeyOffer{Common: long, Options: `{"challenge":"AAAA"}`},
+	}
+}
+
+// strangers are pages of clients that nobody answers for.
+func strangers() map[string]pages.Page {
+	common := pages.Common{FlowID: "fl_0123456789", Client: pages.ClientView{
+		Name: "Harbour Helper", HomeURL: "https://harbour.example",
+		Unverified: &pages.Unverified{Server: "login.example.com", Document: "harbour.example", Returns: "harbour.example"},
+	}}
+	local := common
+	local.Client.Unverified = &pages.Unverified{Server: "login.example.com", Returns: "127.0.0.1", App: true}
+	return map[string]pages.Page{
+		"stranger_login":   pages.Login{Common: common, Providers: []pages.ProviderButton{{Name: "google", Type: "google", Label: "Google"}}, Email: true},
+		"stranger_consent": pages.Consent{Common: local, Account: "ada@example.net", Scopes: []pages.ScopeLine{{Name: "openid", Required: true}, {Name: "email", Checked: true}}},
+		"stranger_error":   pages.Error{Common: common, Code: "invalid_scope", Detail: "The scope is not one of this client.", RequestID: "R3QU3ST", BackURL: "https://harbour.example"},
 	}
 }

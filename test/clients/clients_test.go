@@ -28,14 +28,20 @@ func onEngines(t *testing.T, test func(*testing.T, *world), options ...harness.O
 		w := &world{World: harness.New(t, e, options...)}
 		transport := &http.Transport{}
 		t.Cleanup(transport.CloseIdleConnections)
-		w.http = &http.Client{Transport: transport, Timeout: 20 * time.Second}
-		w.ctx = oidc.ClientContext(t.Context(), w.http) // x/oauth2 looks for the client under the same key
-		var err error
-		if w.provider, err = oidc.NewProvider(w.ctx, w.Issuer); err != nil {
-			t.Fatal(err)
-		}
+		w.discover(t, &http.Client{Transport: transport, Timeout: 20 * time.Second})
 		test(t, w)
 	})
+}
+
+// discover finds the provider over a way to the server.
+func (w *world) discover(t *testing.T, way *http.Client) {
+	t.Helper()
+	w.http = way
+	w.ctx = oidc.ClientContext(t.Context(), w.http) // x/oauth2 looks for the client under the same key
+	var err error
+	if w.provider, err = oidc.NewProvider(w.ctx, w.Issuer); err != nil {
+		t.Fatal(err)
+	}
 }
 
 type world struct {
@@ -43,6 +49,7 @@ type world struct {
 	http     *http.Client
 	ctx      context.Context
 	provider *oidc.Provider
+	env      []string // of the scripts
 }
 
 // native signs somebody in on a phone without a key; both libraries speak Bearer only.

@@ -40,7 +40,7 @@ type question struct {
 // node runs a script to its end and reads what it found out.
 func (w *world) node(t *testing.T, name string, params map[string]any, into any) {
 	t.Helper()
-	w.start(t, params, nil, name).finish(into)
+	w.start(t, params, w.env, name).finish(into)
 }
 
 // start runs Node.js with these arguments. It ends with the test, whatever becomes of it.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,18 +16,18 @@ import (
 // watch passes requests on and fails the test on an answer of the servers that none may get.
 type watch struct {
 	t       testing.TB
-	servers string // host of the issuer
+	servers []string // hosts of the issuer and of its alias
 	log     *Log
 	next    http.RoundTripper
 }
 
 func (w *World) watching(next http.RoundTripper) http.RoundTripper {
-	return &watch{t: w.T, servers: strings.TrimPrefix(w.Issuer, "http://"), log: w.Log, next: next}
+	return &watch{t: w.T, servers: []string{host(w.Issuer), host(w.Mutual)}, log: w.Log, next: next}
 }
 
 func (v *watch) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := v.next.RoundTrip(r)
-	if err != nil || r.URL.Host != v.servers && r.Host != v.servers {
+	if err != nil || !slices.Contains(v.servers, r.URL.Host) && !slices.Contains(v.servers, r.Host) {
 		return res, err
 	}
 	if res.StatusCode == http.StatusInternalServerError {
@@ -77,7 +78,13 @@ func (a Answer) String(name string) string {
 // Do sends a request and reads the answer. A broken connection fails the test.
 func (w *World) Do(r *http.Request) Answer {
 	w.T.Helper()
-	res, err := w.transit.Do(r)
+	return w.DoBy(w.transit, r)
+}
+
+// DoBy is Do over a way of the test's own.
+func (w *World) DoBy(way *http.Client, r *http.Request) Answer {
+	w.T.Helper()
+	res, err := way.Do(r)
 	if err != nil {
 		w.T.Errorf("%s %s: %v", r.Method, r.URL.Path, err)
 		return Answer{Header: http.Header{}}
@@ -126,7 +133,7 @@ func Basic(id, secret string) func(*http.Request) {
 func At(n *Node) func(*http.Request) {
 	return func(r *http.Request) {
 		r.Host = r.URL.Host
-		r.URL.Host = strings.TrimPrefix(n.Public, "http://")
+		r.URL.Host = host(n.Public)
 	}
 }
 

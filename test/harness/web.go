@@ -39,7 +39,7 @@ func (w *World) Browser() *Web {
 		w.T.Fatal(err)
 	}
 	return &Web{T: w.T, world: w, client: &http.Client{
-		Jar: jar, Transport: w.watching(http.DefaultTransport),
+		Jar: jar, Transport: w.watching(w.way()),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }

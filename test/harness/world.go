@@ -6,8 +6,10 @@ package harness
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -75,7 +77,7 @@ providers:
   - {name: corp, type: oidc, issuer: %[5]q, client_id: countersign, client_secret_file: ./provider.secret}
   - {name: microsoft, type: microsoft, client_id: entra.example, client_secret_file: ./provider.secret, standin: %[6]q}
   - {name: github, type: github, client_id: Iv1.example, client_secret_file: ./provider.secret, standin: %[7]q}
-resources:
+%[8]sresources:
   - {id: todo-api, audience: "https://api.example.com", scopes: [todos.read, todos.write], secret_file: ./resource.secret}
   - {id: mail-api, audience: "https://mail.example.com", scopes: [mail.read], secret_file: ./other.secret}
 `
@@ -156,11 +158,13 @@ type World struct {
 	T      testing.TB
 	Engine Engine
 	Issuer string
+	Mutual string // mtls.url; empty: nobody is asked for a certificate
 	Clock  *Clock
 	Log    *Log
 	Nodes  []*Node
 
 	Google, Apple, Corp, Microsoft, GitHub *standin.Provider
+	Others                                 map[standin.Kind]*standin.Provider // by Federation
 	Mails                                  *standin.MailServer
 	Network                                *standin.Network
 
@@ -176,17 +180,23 @@ type World struct {
 type Node struct {
 	App           *app.App
 	Public, Admin string // where its listeners are
+	mutual        string
 	stop          context.CancelFunc
 	done          chan error
 }
 
 type options struct {
 	nodes     int
-	yaml      string // more top-level configuration
-	clients   string // more clients
+	yaml      string            // more top-level configuration
+	clients   string            // more clients
+	resources string            // more resources
+	files     map[string]string // beside the configuration
 	keys      keyring.Options
 	maxConns  int
 	databases string
+	secure    *secure // nil: plain http
+	others    []standin.Kind
+	roots     *x509.CertPool // nil: the system's
 }
 
 // Option changes a world.
@@ -200,6 +210,22 @@ func YAML(text string) Option { return func(o *options) { o.yaml += "\n" + text 
 
 // Clients adds clients: list items of two spaces' indent.
 func Clients(text string) Option { return func(o *options) { o.clients += text } }
+
+// Resources adds resources: list items of two spaces' indent.
+func Resources(text string) Option { return func(o *options) { o.resources += text } }
+
+// File puts a file beside the configuration, which may name it.
+func File(name, text string) Option {
+	return func(o *options) {
+		if o.files == nil {
+			o.files = map[string]string{}
+		}
+		o.files[name] = text
+	}
+}
+
+// Roots makes the servers trust the certificates of sites that a test serves documents from.
+func Roots(pool *x509.CertPool) Option { return func(o *options) { o.roots = pool } }
 
 // Keys sets the key schedule.
 func Keys(k keyring.Options) Option { return func(o *options) { o.keys = k } }
@@ -226,11 +252,14 @@ func New(t testing.TB, e Engine, opts ...Option) *World {
 	default:
 		w.Database = "sqlite:" + filepath.Join(w.dir, "countersign.db")
 	}
+	if w.options.secure != nil {
+		w.options.secure.servers = NewAuthority(t, "An authority of servers")
+	}
 	for range w.options.nodes {
-		w.startNode(nil, nil)
+		w.startNode(nil, nil, nil)
 	}
 	w.transit = &http.Client{
-		Transport:     w.watching(&http.Transport{MaxIdleConnsPerHost: 128}),
+		Transport:     w.watching(w.trust()),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       20 * time.Second,
 	}
@@ -253,6 +282,7 @@ func (w *World) provide() {
 		w.T.Cleanup(p.Close)
 		*into = p
 	}
+	w.provideOthers()
 	var err error
 	if w.Mails, err = standin.NewMailServer(); err != nil {
 		w.T.Fatal(err)
@@ -284,6 +314,7 @@ func (w *World) register() {
 			w.T.Fatal(err)
 		}
 	}
+	w.registerOthers()
 }
 
 const providerSecret = "provider-secret-0123456789abcdef01234567"
@@ -302,36 +333,50 @@ func (w *World) listen(addr string) net.Listener {
 }
 
 // startNode starts a server on fresh ports, or on those it had.
-func (w *World) startNode(public, admin net.Listener) {
+func (w *World) startNode(public, admin, mutual net.Listener) {
 	w.T.Helper()
 	if public == nil {
 		public, admin = w.listen(""), w.listen("")
 	}
+	if w.options.secure != nil && mutual == nil {
+		mutual = w.listen("")
+	}
 	if w.Issuer == "" {
-		_, port, _ := net.SplitHostPort(public.Addr().String())
-		w.Issuer = "http://localhost:" + port
+		w.Issuer = w.scheme() + "localhost:" + port(public)
+		if mutual != nil {
+			w.Mutual = "https://localhost:" + port(mutual)
+		}
 		w.register()
 	}
-	c, err := config.Load(w.writeConfig(public.Addr().String(), admin.Addr().String()))
+	more := ""
+	if mutual != nil {
+		more = w.certify(mutual.Addr().String())
+	}
+	c, err := config.Load(w.writeConfig(public.Addr().String(), admin.Addr().String(), more))
 	if err != nil {
 		w.T.Fatalf("configuration: %v", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	a, err := app.New(ctx, c, app.Options{
 		Log:    slog.New(slog.NewJSONHandler(w.Log, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Public: public, Admin: admin, Clock: w.Clock.Now, Keys: w.options.keys,
+		Public: public, Admin: admin, MTLS: mutual, Clock: w.Clock.Now, Keys: w.options.keys, Roots: w.options.roots,
 	})
 	if err != nil {
 		stop()
 		w.T.Fatalf("start: %v", err)
 	}
-	n := &Node{App: a, Public: a.PublicURL(), Admin: a.AdminURL(), stop: stop, done: make(chan error, 1)}
+	n := &Node{App: a, Public: a.PublicURL(), Admin: a.AdminURL(), mutual: a.MutualURL(), stop: stop, done: make(chan error, 1)}
 	go func() { n.done <- a.Run(ctx) }()
 	<-a.Ready()
 	w.Nodes = append(w.Nodes, n)
 }
 
-func (w *World) writeConfig(public, admin string) string {
+func port(l net.Listener) string {
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+func (w *World) writeConfig(public, admin, more string) string {
 	w.T.Helper()
 	apple := w.Apple.AppleKey()
 	text := fmt.Sprintf("issuer: %q\nlisten: %q\nadmin: {listen: %q}\ndatabase: %q\nmaster_key_file: ./master.key\n", w.Issuer, public, admin, w.Database)
@@ -339,10 +384,10 @@ func (w *World) writeConfig(public, admin string) string {
 		text += fmt.Sprintf("database_max_connections: %d\n", w.options.maxConns)
 	}
 	text += fmt.Sprintf("mail: {host: 127.0.0.1, port: %d, tls: none, from: \"Todo <login@todo.example>\"}\n", w.Mails.Port())
-	text += w.options.yaml
+	text += more + w.options.yaml
 	text += fmt.Sprintf(providersYAML, w.Google.URL(), apple.TeamID, apple.KeyID, w.Apple.URL(), w.Corp.Issuer(),
-		w.Microsoft.URL(), w.GitHub.URL())
-	text += clientsYAML + w.options.clients
+		w.Microsoft.URL(), w.GitHub.URL(), w.othersYAML())
+	text += w.options.resources + clientsYAML + w.options.clients
 	files := map[string]string{
 		"countersign.yaml": text, "apple.p8": string(apple.PrivateKeyPEM), "web.secret": WebSecret, "post.secret": PostSecret,
 		"service.secret": ServiceSecret, "resource.secret": ResourceSecret, "other.secret": OtherSecret,
@@ -351,6 +396,7 @@ func (w *World) writeConfig(public, admin string) string {
 	if _, err := os.Stat(filepath.Join(w.dir, "master.key")); err != nil {
 		files["master.key"] = app.MasterKeyLine() + "\n"
 	}
+	maps.Copy(files, w.options.files)
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
 			w.T.Fatal(err)
@@ -389,8 +435,18 @@ func (w *World) Restart(meanwhile ...func()) {
 		do()
 	}
 	for _, n := range old {
-		w.startNode(w.listen(strings.TrimPrefix(n.Public, "http://")), w.listen(strings.TrimPrefix(n.Admin, "http://")))
+		var mutual net.Listener
+		if n.mutual != "" {
+			mutual = w.listen(host(n.mutual))
+		}
+		w.startNode(w.listen(host(n.Public)), w.listen(host(n.Admin)), mutual)
 	}
+}
+
+// host takes the scheme from an address.
+func host(address string) string {
+	_, rest, _ := strings.Cut(address, "://")
+	return rest
 }
 
 // Store opens the world's database a second time, to look at rows and audit events.

@@ -19,6 +19,7 @@ const page = "https://todo.example"
 var shared = map[string]string{
 	"/token": "POST", "/challenge": "POST", "/revoke": "POST", "/userinfo": "GET, HEAD, POST", "/jwks": "GET, HEAD",
 	"/.well-known/openid-configuration": "GET, HEAD", "/.well-known/oauth-authorization-server": "GET, HEAD",
+	"/.well-known/oauth-protected-resource": "GET, HEAD",
 }
 
 // SE16: the page of a browser client reads every answer, good or bad, and never with cookies.

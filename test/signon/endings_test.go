@@ -235,3 +235,34 @@ func TestAnAppThatRenewsSilentlyWithAKeyHasOneSession(t *testing.T) {
 		}
 	})
 }
+
+// A logout that fails has signed nobody out: whoever tries again is still known, and so is the app that the hint names.
+// With half of it done, the second try would say that all is over while the app lives on.
+func TestSE05ALogoutIsWholeOrNotAtAll(t *testing.T) {
+	onEngines(t, func(t *testing.T, w *harness.World) {
+		b, trip := w.Browser(), harness.NewTrip("com.example.todo", "https://todo.example/app", "openid offline_access todos.read")
+		b.Open(trip.Path()).SignInWith(w.Corp, "corp", "alice")
+		got := w.Post("/token", trip.Redeem(trip.Code(through(b)), "client_id", "com.example.todo"))
+		if got.Status != http.StatusOK {
+			t.Fatalf("%d %s", got.Status, got.Body)
+		}
+		bye := "/logout?" + url.Values{"id_token_hint": {got.String("id_token")}}.Encode()
+		refuse, allow := "ALTER TABLE sessions ADD CONSTRAINT lasting CHECK (state = 1)", "ALTER TABLE sessions DROP CONSTRAINT lasting"
+		if w.Engine == harness.SQLite {
+			refuse = "CREATE TRIGGER lasting BEFORE UPDATE OF state ON sessions BEGIN SELECT RAISE(ABORT, 'lasting'); END"
+			allow = "DROP TRIGGER lasting"
+		}
+		w.Exec(refuse) // no session can be ended
+		if b.Open(bye); b.Has("logout-done") || b.Status != http.StatusServiceUnavailable || !signedIn(b.Copy()) {
+			t.Fatalf("half of it was done: %d %s", b.Status, b.Page)
+		}
+		w.Exec(allow)
+		b.Open(bye).Want("logout-done")
+		refused := w.Post("/token", url.Values{
+			"grant_type": {"refresh_token"}, "client_id": {"com.example.todo"}, "refresh_token": {got.String("refresh_token")},
+		})
+		if signedIn(b) || refused.Error() != "invalid_grant" {
+			t.Errorf("the app lives on: %d %s", refused.Status, refused.Body)
+		}
+	})
+}

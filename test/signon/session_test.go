@@ -269,3 +269,42 @@ func TestSE05SignedOutEverywhereIsSignedOutInBrowsersToo(t *testing.T) {
 		})
 	}
 }
+
+// A client that lists Google and the company's own sign-in is not open to whoever proved a mailbox to another client, or
+// came from a provider it does not list. What counts is how the person signed in here, not what else their account has.
+func TestSE18SingleSignOnPassesNobodyByAWayTheClientDoesNotList(t *testing.T) {
+	onEngines(t, func(t *testing.T, w *harness.World) {
+		for name, in := range map[string]func(b *harness.Web, trip *harness.Trip){
+			"a code by mail": func(b *harness.Web, trip *harness.Trip) {
+				code := send(t, w, b.Open(trip.Path()), "mallory@company.example")
+				account(t, w, trip, b.Submit("code-submit", "code", code))
+			},
+			"GitHub": func(b *harness.Web, trip *harness.Trip) {
+				account(t, w, trip, b.Open(trip.Path()).SignInWith(w.GitHub, "github", "eve"))
+			},
+		} {
+			b := w.Browser()
+			in(b, web())
+			silent, asked := own("prompt", "none"), own()
+			if got := silent.Response(b.Open(silent.Path())); got.Get("error") != "login_required" || got.Get("code") != "" {
+				t.Errorf("%s, silently: %v", name, got)
+			}
+			if b.Open(asked.Path()); b.Left != nil || !b.Has("provider-google") || !strings.Contains(b.Page, "to continue to") {
+				t.Errorf("%s: %v\n%s", name, b.Left, b.Page)
+			}
+			if again := web("prompt", "none"); again.Response(b.Open(again.Path())).Get("code") == "" {
+				t.Errorf("%s: signed out of the client that lists it", name)
+			}
+			account(t, w, asked, b.Open(asked.Path()).SignInWith(w.Corp, "corp", "mallory"))
+			if !signedIn(b) {
+				t.Errorf("%s: whoever signed in by a way the client lists is asked again", name)
+			}
+			b = w.Browser()
+			in(b, web())
+			b.Open(newDevice(t, w).began.String("verification_uri_complete")).Submit("device-submit") // of a client that lists the same two
+			if b.Has("consent-form") || !b.Has("provider-google") {
+				t.Errorf("%s: a device is agreed to by it", name)
+			}
+		}
+	})
+}

@@ -29,9 +29,11 @@ var endpoints = []struct {
 	{http.MethodGet, "/jwks", nil, http.StatusOK},
 	{http.MethodGet, "/.well-known/oauth-authorization-server", nil, http.StatusOK},
 	{http.MethodGet, "/.well-known/openid-configuration", nil, http.StatusOK},
+	{http.MethodGet, "/.well-known/oauth-protected-resource", nil, http.StatusOK},
 }
 
-// rfc6749-3.2-01 rfc6749-10.3-02 rfc6749-10.4-03 rfc7009-2-03 rfc7662-4-09 rfc8414-6.1-01
+// rfc6749-3.2-01 rfc6749-10.3-02 rfc6749-10.4-03 rfc7009-2-03 rfc7662-4-09 rfc8414-6.1-01 fapi2-security-5.2.1-01
+// fapi2-security-5.2.3-02 fapi2-security-5.4.2-01
 func TestEveryEndpointSpeaksTLSAndNothingElse(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
@@ -59,6 +61,8 @@ func TestEveryEndpointSpeaksTLSAndNothingElse(t *testing.T) {
 			for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 				if got, err := send(a.trusting(t, version), p.public); err != nil || got.status != e.status {
 					t.Errorf("%s: %d %s %v", tls.VersionName(version), got.status, got.body, err)
+				} else if got.header.Get("Strict-Transport-Security") != "max-age=31536000" {
+					t.Errorf("browsers are not told to come over https alone: %v", got.header)
 				}
 			}
 			if got, err := send(a.trusting(t, tls.VersionTLS11), p.public); err == nil {

@@ -163,7 +163,7 @@ func TestWhatIsWrongBesidesGoesBackToTheClient(t *testing.T) {
 		{"AZ26 no token", one("id_token_hint", "x"), "invalid_request"},
 		{"AZ25 nothing here is as strong", one("claims", `{"id_token":{"acr":{"essential":true,"value":"urn:other:loa4"}}}`), "unmet_authentication_requirements"},
 		{"claims that are no JSON", one("claims", `{`), "invalid_request"},
-		{"a signed request", one("request", "eyJ"), "request_not_supported"},
+		{"a signed request of nobody", one("request", "eyJ"), "invalid_request_object"},
 		{"a key that is no thumbprint", one("dpop_jkt", "x"), "invalid_request"},
 	} {
 		for _, mode := range []string{"query", "form_post"} {
@@ -257,7 +257,7 @@ func TestAZ30ARequestURIOpensNoConnection(t *testing.T) {
 	}()
 	for _, uri := range []string{
 		"http://" + l.Addr().String() + "/request.jwt", "https://" + l.Addr().String() + "/request.jwt", w.Issuer + "/jwks",
-		"file:///etc/passwd", "urn:ietf:params:oauth:request_uri:x",
+		"file:///etc/passwd", "urn:example:request",
 	} {
 		trip := web("request_uri", uri)
 		goesBack(t, trip, w.Browser().Open(trip.Path()), "request_uri_not_supported")

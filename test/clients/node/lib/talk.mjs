@@ -55,7 +55,8 @@ export async function refused(promise) {
   try {
     await promise;
   } catch (error) {
-    return String(error.error ?? error.code ?? error.message);
+    const [challenge] = error.code === 'OAUTH_WWW_AUTHENTICATE_CHALLENGE' ? error.cause : [];
+    return String(error.error ?? challenge?.parameters.error ?? error.code ?? error.message);
   }
   throw new Error('this should have been refused');
 }

@@ -21,14 +21,20 @@ async function method(p) {
 
 /** Begins a trip: where to send the person, and what is checked when they come back. */
 export async function begin(config, p, more = {}) {
+  const { parameters, checks } = await asked(p, more);
+  return { url: client.buildAuthorizationUrl(config, parameters), checks };
+}
+
+/** What a trip asks for, and what is checked when the person comes back. */
+export async function asked(p, more = {}) {
   const pkceCodeVerifier = client.randomPKCECodeVerifier();
   const checks = { pkceCodeVerifier, expectedState: client.randomState(), expectedNonce: client.randomNonce(), idTokenExpected: true };
-  const url = client.buildAuthorizationUrl(config, {
+  const parameters = {
     redirect_uri: p.redirect_uri, scope: p.scope, resource: p.resource, ...more,
     code_challenge: await client.calculatePKCECodeChallenge(pkceCodeVerifier), code_challenge_method: 'S256',
     state: checks.expectedState, nonce: checks.expectedNonce,
-  });
-  return { url, checks };
+  };
+  return { parameters, checks };
 }
 
 /** What every flow ends with: refreshed tokens, and what /userinfo says of the person they are about. */
