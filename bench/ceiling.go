@@ -29,15 +29,16 @@ import (
 // process of its own, so that it and the server it is held against have the same share of the machine.
 type ceiling struct {
 	key  *ecdsa.PrivateKey
-	idp  *rsa.PublicKey // signs the id_tokens of the sign-in run
-	row  *sql.Stmt      // reads one row by id, for introspection
-	trip *sql.Stmt      // inserts one row of the width of a trip's
-	poll *sql.Stmt      // updates one row
-	keys sync.Map       // DPoP header segment -> *ecdsa.PublicKey
+	idp  *rsa.PublicKey   // signs the id_tokens of the sign-in run
+	bank *ecdsa.PublicKey // signs the assertions of clients with high stakes
+	row  *sql.Stmt        // reads one row by id, for introspection
+	trip *sql.Stmt        // inserts one row of the width of a trip's
+	poll *sql.Stmt        // updates one row
+	keys sync.Map         // DPoP header segment -> *ecdsa.PublicKey
 }
 
 // serveCeiling is the process behind `bench ceiling`. It prints its address and serves until its input closes.
-func serveCeiling(engineURL, idpKey string) error {
+func serveCeiling(engineURL, idpKey, bankKey string) error {
 	der, err := base64.StdEncoding.DecodeString(idpKey)
 	if err != nil {
 		return err
@@ -46,11 +47,15 @@ func serveCeiling(engineURL, idpKey string) error {
 	if err != nil {
 		return err
 	}
+	bank, err := readBankKey(bankKey)
+	if err != nil {
+		return err
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return err
 	}
-	c := &ceiling{key: key, idp: idp}
+	c := &ceiling{key: key, idp: idp, bank: bank}
 	e, err := openEngine(engineURL)
 	if err != nil {
 		return err
@@ -74,6 +79,10 @@ func serveCeiling(engineURL, idpKey string) error {
 	mux.HandleFunc("POST /proof-sign", c.proofSign)
 	mux.HandleFunc("POST /sign-in", c.signIn)
 	mux.HandleFunc("POST /introspect", c.introspect)
+	mux.HandleFunc("POST /par", c.pushed)
+	mux.HandleFunc("GET /redirect", c.redirect)
+	mux.HandleFunc("POST /assert-proof-sign", func(w http.ResponseWriter, r *http.Request) { c.assured(w, r, 1) })
+	mux.HandleFunc("POST /assert-proof-sign-two", func(w http.ResponseWriter, r *http.Request) { c.assured(w, r, 2) })
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -181,6 +190,53 @@ func (c *ceiling) introspect(w http.ResponseWriter, r *http.Request) {
 func (c *ceiling) signTwo(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	c.answer(w, 2)
+}
+
+func readBankKey(text string) (*ecdsa.PublicKey, error) {
+	der, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, err
+	}
+	key, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		return nil, err
+	}
+	bank, ok := key.(*ecdsa.PublicKey)
+	if !ok {
+		return nil, errors.New("the client's key is not on a curve")
+	}
+	return bank, nil
+}
+
+// asserted tells whether a form's client assertion holds.
+func (c *ceiling) asserted(r *http.Request) bool {
+	body, err := io.ReadAll(r.Body)
+	input, sig, ok := splitToken(formValue(string(body), "client_assertion"))
+	return err == nil && ok && verifyES256(c.bank, input, sig)
+}
+
+// assured is a token request of a client that signs: an assertion, a proof, and n tokens.
+func (c *ceiling) assured(w http.ResponseWriter, r *http.Request, n int) {
+	if !c.asserted(r) || !c.proofHolds(r.Header.Get("DPoP")) {
+		http.Error(w, "bad assertion or proof", http.StatusBadRequest)
+		return
+	}
+	c.answer(w, n)
+}
+
+func (c *ceiling) pushed(w http.ResponseWriter, r *http.Request) {
+	if !c.asserted(r) {
+		http.Error(w, "bad assertion", http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusCreated)
+	_, _ = w.Write([]byte(`{"request_uri":"urn:ietf:params:oauth:request_uri:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA","expires_in":60}`))
+}
+
+func (c *ceiling) redirect(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Location", "https://bank.example/cb?code=x&state=0123456789abcdef")
+	w.WriteHeader(http.StatusSeeOther)
 }
 
 // page reads one row and writes as much as the login page has.

@@ -37,8 +37,8 @@ func main() {
 }
 
 func command() error {
-	if len(os.Args) == 4 && os.Args[1] == "ceiling" {
-		return serveCeiling(os.Args[2], os.Args[3])
+	if len(os.Args) == 5 && os.Args[1] == "ceiling" {
+		return serveCeiling(os.Args[2], os.Args[3], os.Args[4])
 	}
 	o, err := parse()
 	if err != nil {

@@ -47,6 +47,8 @@ func (ph *phones) scenarios() ([]scenario, error) {
 			return func(c *conn, _ int) error { return ok200(c.post(ph.ceiling, "/sign-two", "code=x")) }
 		}},
 		{"device poll", 0, false, none, func(_, n int) step { return ph.poller(n) }, func(_, n int) step { return ph.barePoller(n) }},
+		{"assertion and proof", 50, false, none, func(int, int) step { return ph.assertionAndProof() }, func(int, int) step { return ph.bareAssertionAndProof() }},
+		{"push to tokens", 50, false, none, func(_, n int) step { return ph.pushToTokens(n) }, ph.barePushToTokens},
 		{"sign-in, returning", 35, false, ph.signInsFor, func(int, int) step { return ph.signer() }, func(int, int) step { return ph.bareSigner() }},
 	}, nil
 }
@@ -87,6 +89,7 @@ type phones struct {
 	signIns  []signInRequest
 	nextSign atomic.Int64
 	web      web
+	assured  *assured
 }
 
 type phone struct {

@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +15,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/countersign/countersign/internal/jose"
 )
 
 // process is a child of the benchmark that is stopped by its own pid.
@@ -114,6 +118,17 @@ clients:
     resources: [todo-api]
     scopes: [openid, offline_access, todos.read]
   - {id: todo-tv, type: native, device_grant: true, providers: [{name: corp}], resources: [todo-api], scopes: [openid, todos.read]}
+  - id: bank
+    type: web
+    profile: fapi2
+    auth_method: private_key_jwt
+    jwks_file: ./bank.jwks
+    first_party: true
+    providers: [{name: corp}]
+    redirect_uris: ["https://bank.example/cb"]
+    resources: [todo-api]
+    scopes: [openid, offline_access, todos.read]
+  - {id: bank-nightly, type: service, profile: fapi2, auth_method: private_key_jwt, jwks_file: ./bank.jwks, resources: [todo-api], scopes: [todos.read]}
   - {id: nightly, type: service, secret_file: ./service.secret, resources: [todo-api], scopes: [todos.read]}
 `
 
@@ -162,6 +177,7 @@ func startServer(ctx context.Context, s *site, maxConns int) (*target, error) {
 func writeFiles(ctx context.Context, s *site, configuration string) error {
 	files := map[string]string{
 		"countersign.yaml": configuration, "resource.secret": resourceSecret, "service.secret": serviceSecret,
+		assuredJWKS: s.bankKeys,
 	}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
@@ -207,12 +223,16 @@ type bare struct {
 }
 
 // startCeiling runs this very program as the bare handler.
-func startCeiling(ctx context.Context, database, idpKey string) (*bare, error) {
+func startCeiling(ctx context.Context, database, idpKey string, bank *jose.Signer) (*bare, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "ceiling", database, idpKey)
+	bankKey, err := x509.MarshalPKIXPublicKey(bank.Public().Key)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, "ceiling", database, idpKey, base64.StdEncoding.EncodeToString(bankKey))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/countersign/countersign/internal/jose"
 	"github.com/countersign/countersign/standin"
 	"github.com/countersign/countersign/test/pgcluster"
 )
@@ -21,6 +22,8 @@ type site struct {
 	database string
 	provider *provider
 	corp     *standin.Provider // where browsers sign in
+	bank     *jose.Signer      // of the clients with high stakes
+	bankKeys string            // its public half, as a JWK Set
 	ceiling  *bare
 }
 
@@ -58,7 +61,10 @@ func (s *site) measureEngine(ctx context.Context) (err error) {
 		return err
 	}
 	defer s.corp.Close()
-	if s.ceiling, err = startCeiling(ctx, beside, s.provider.publicKey()); err != nil {
+	if s.bank, s.bankKeys, err = newAssuredKey(); err != nil {
+		return err
+	}
+	if s.ceiling, err = startCeiling(ctx, beside, s.provider.publicKey(), s.bank); err != nil {
 		return err
 	}
 	defer s.ceiling.stop()
@@ -127,6 +133,9 @@ func (s *site) withPool(ctx context.Context, pool int, conns []int) (map[string]
 		return nil, err
 	}
 	if ph.web, err = openWeb(ctx, t, s.corp); err != nil {
+		return nil, err
+	}
+	if ph.assured, err = newAssured(t.issuer, s.bank); err != nil {
 		return nil, err
 	}
 	loads, err := ph.scenarios()
