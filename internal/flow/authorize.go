@@ -185,8 +185,8 @@ func (s *Service) store(ctx context.Context, t *trip) (took bool, err error) {
 	e.Actor, e.AccountID = "account "+t.browser.AccountID.String(), t.browser.AccountID
 	if t.flow.Version == 0 && t.flow.Visitor == [32]byte{} {
 		start := s.DB.StartFlow
-		if !t.flow.Request.Pushed.IsZero() {
-			start = s.DB.StartGranted
+		if pushed := t.flow.Request.Pushed; !pushed.IsZero() {
+			start, t.flow.ID = s.DB.GrantPushed, pushed
 		}
 		err = start(ctx, t.flow)
 		took = err == nil

@@ -132,7 +132,7 @@ func (db *DB) startConvoys() {
 	db.assertions.exclusive = true
 	db.redemptions = newConvoy[domain.FlowID](db.redeemBatch)
 	db.newFlows = newConvoy[domain.FlowID](db.insertFlows)
-	db.pushedFlows = newConvoy[domain.FlowID](db.insertSpendingFlows)
+	db.pushedFlows = newConvoy[domain.FlowID](db.grantPushedFlows)
 	db.redemptions.exclusive, db.newFlows.exclusive, db.pushedFlows.exclusive = true, true, true
 	db.rotations = newConvoy[domain.SessionID](db.rotateTogether)
 	db.signIns = newConvoy[[32]byte](db.signInTogether)

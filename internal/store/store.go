@@ -58,7 +58,7 @@ type DB struct {
 	assertions  *convoy[[32]byte, assertion, bool]
 	redemptions *convoy[domain.FlowID, *Redemption, *redeemed]
 	newFlows    *convoy[domain.FlowID, flowRow, *domain.FlowID]
-	pushedFlows *convoy[domain.FlowID, flowRow, *domain.FlowID] // that begin from a pushed request
+	pushedFlows *convoy[domain.FlowID, flowRow, *domain.FlowID] // pushed requests that become codes
 
 	sessions *convoy[domain.SessionID, domain.SessionID, *domain.SessionView]
 	clients  *convoy[string, string, domain.ClientState]
