@@ -1,6 +1,7 @@
 #!/bin/sh
-# Makes what examples/countersign.yaml names, in this folder: the master key, the clients' secrets and the key pair of the
-# service. It makes only what is not there. Wants openssl, and the countersign binary (COUNTERSIGN, or ./countersign).
+# Makes what examples/countersign.yaml names, in this folder: the master key, the clients' secrets, the key pairs of the
+# service and the bank, and the bank's certificate. It makes only what is not there. Wants openssl, and the countersign
+# binary (COUNTERSIGN, or ./countersign).
 set -eu
 binary=${COUNTERSIGN:-./countersign}
 if [ ! -x "$binary" ]; then
@@ -37,6 +38,22 @@ if [ ! -e nightly.pem ]; then
 	x=$(openssl pkey -in nightly.pem -pubout -outform DER | tail -c 32 | openssl base64 -A | tr '+/' '-_' | tr -d '=')
 	printf '{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","kid":"1","x":"%s"}]}\n' "$x" >nightly.jwks
 	made="$made nightly.pem nightly.jwks"
+fi
+
+# docs/fapi.md explains these: the key the bank signs with, and the certificate of its site.
+if [ ! -e bank.pem ]; then
+	openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out bank.pem 2>/dev/null
+	b64() { openssl base64 -A | tr '+/' '-_' | tr -d '='; }
+	point() { openssl pkey -in bank.pem -pubout -outform DER | tail -c 64; }
+	x=$(point | head -c 32 | b64)
+	y=$(point | tail -c 32 | b64)
+	printf '{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","kid":"1","x":"%s","y":"%s"}]}\n' "$x" "$y" >bank.jwks
+	made="$made bank.pem bank.jwks"
+fi
+if [ ! -e bank-tls.pem ]; then
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 -keyout bank-tls-key.pem -out bank-tls.pem \
+		-subj "/CN=127.0.0.1" -addext "subjectAltName=IP:127.0.0.1" -addext "basicConstraints=critical,CA:FALSE" 2>/dev/null
+	made="$made bank-tls-key.pem bank-tls.pem"
 fi
 
 if [ -n "$made" ]; then

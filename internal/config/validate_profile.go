@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/countersign/countersign/internal/clientmeta"
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/jose"
 )
@@ -115,18 +116,13 @@ func (v check) profileKeys(i int) {
 
 func (v check) profileKeysFit(i int) {
 	c, where := &v.Clients[i], at("clients", i, "jwks_file")
-	set, err := keySet(c.JWKS)
+	set, err := clientmeta.ReadKeys(c.JWKS)
 	if err != nil {
 		return // told where the keys are judged
 	}
-	var keys []*jose.PublicKey
-	for _, raw := range set {
-		if key, err := jose.ParsePublicJWK(raw); err == nil {
-			keys = append(keys, key)
-		}
-	}
+	keys := slices.DeleteFunc(set, func(k clientmeta.Key) bool { return k.PublicKey == nil })
 	fits := func(algs ...jose.Alg) bool {
-		return slices.ContainsFunc(keys, func(k *jose.PublicKey) bool { return slices.ContainsFunc(algs, k.Fits) })
+		return slices.ContainsFunc(keys, func(k clientmeta.Key) bool { return slices.ContainsFunc(algs, k.Fits) })
 	}
 	switch alg := jose.Alg(c.RequestAlg); {
 	case len(keys) == 0: // told where they are judged
@@ -174,7 +170,11 @@ func switchedOn(c *domain.Client) (list []string) {
 	if c.Type == domain.ClientService {
 		return list
 	}
-	list = append(list, fmt.Sprintf("ID tokens: %s; refresh tokens: one that stays, good with any DPoP key of the client", c.IDAlg()))
+	bound := "DPoP key"
+	if !c.MustProve() {
+		bound = "certificate"
+	}
+	list = append(list, fmt.Sprintf("ID tokens: %s; refresh tokens: one that stays, good with any %s of the client", c.IDAlg(), bound))
 	if c.MustSignRequest() {
 		list = append(list, "requests: the client sends a signed request object to /par, with aud, nbf and exp")
 	}

@@ -37,9 +37,10 @@ func onSecureEngines(t *testing.T, test func(*testing.T, *world), options ...har
 func secureWith(t *testing.T, clients *harness.Authority, test func(*testing.T, *world), options ...harness.Option) {
 	t.Helper()
 	t.Parallel()
+	options = append(options, harness.MutualTLS(clients))
 	harness.Engines(t, func(t *testing.T, e harness.Engine) {
 		t.Parallel()
-		w := &world{World: harness.New(t, e, append(options, harness.MutualTLS(clients))...)}
+		w := &world{World: harness.New(t, e, options...)}
 		w.discover(t, w.Showing(nil))
 		trusted := filepath.Join(t.TempDir(), "authority.pem")
 		if err := os.WriteFile(trusted, []byte(w.ServersPEM()), 0o600); err != nil {

@@ -213,3 +213,13 @@ func TestTheNodeClientsAreThoseTheLockFileNames(t *testing.T) {
 		}
 	}
 }
+
+// The tests run the bank of examples/ with their own packages: they are the ones it asks for.
+func TestTheBanksPackagesAreTheTestedOnes(t *testing.T) {
+	tested := readLock(t, "package-lock.json").Packages
+	for name, p := range readLock(t, "../../../examples/bank/package-lock.json").Packages {
+		if name != "" && (p.Integrity == "" || p.Integrity != tested[name].Integrity || p.Resolved != "") {
+			t.Errorf("%s: examples/bank has %s, the tests %s. Run npm install there.", name, p.Version, tested[name].Version)
+		}
+	}
+}

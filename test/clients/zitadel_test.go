@@ -3,6 +3,7 @@ package clients_test
 import (
 	"context"
 	"crypto/rand"
+	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -70,6 +71,13 @@ func TestZitadelsHandlersSignInToAnAppOnLoopback(t *testing.T) {
 // visit opens an address of the website and tells what it answered and where it sends on to.
 func visit(t *testing.T, person *http.Client, address string) (status int, location string) {
 	t.Helper()
+	status, _, location = see(t, person, address)
+	return status, location
+}
+
+// see is visit with the page that is shown.
+func see(t *testing.T, person *http.Client, address string) (status int, page, location string) {
+	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
@@ -78,8 +86,12 @@ func visit(t *testing.T, person *http.Client, address string) (status int, locat
 	if err != nil {
 		t.Fatal(err)
 	}
+	body, err := io.ReadAll(res.Body)
 	_ = res.Body.Close()
-	return res.StatusCode, res.Header.Get("Location")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(body), res.Header.Get("Location")
 }
 
 func (w *world) refreshAndRevoke(t *testing.T, party rp.RelyingParty, first *zitadelTokens) {

@@ -7,6 +7,8 @@ const algorithms = {
 
 /** A private key out of a PEM text ("BEGIN PRIVATE KEY"), with the name the server knows it by. */
 export async function privateKey({ pem, alg, kid }) {
+  const algorithm = algorithms[alg];
   const der = Buffer.from(pem.replace(/-----.*?-----/g, ''), 'base64');
-  return { key: await crypto.subtle.importKey('pkcs8', der, algorithms[alg], false, ['sign']), kid };
+  const key = await crypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']);
+  return { key, kid };
 }

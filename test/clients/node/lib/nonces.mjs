@@ -5,11 +5,11 @@ export const behind = (modifyAssertion, seconds = 0) => ({ [modifyAssertion]: (_
 
 /** A fetch that notes where the server asked for a proof with a nonce of its own. */
 export function heard() {
-  const at = [];
+  const at = new Set();
   const fetching = async (url, options) => {
     const answer = await fetch(url, options);
     const { error } = answer.status === 400 ? await answer.clone().json() : {};
-    if (error === 'use_dpop_nonce' || answer.headers.get('www-authenticate')?.includes('use_dpop_nonce')) at.push(new URL(url).pathname);
+    if (error === 'use_dpop_nonce' || answer.headers.get('www-authenticate')?.includes('use_dpop_nonce')) at.add(new URL(url).pathname);
     return answer;
   };
   return { fetching, at };

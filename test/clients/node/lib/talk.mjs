@@ -1,12 +1,8 @@
 // How a script talks with the Go test that started it: one JSON value a line. The first line in is what it needs to
 // know; `ask` writes a line and waits for the answer to it; what `main`'s function returns is the last line out. An
 // error goes to stderr whole, and the exit code is 1.
-import { webcrypto } from 'node:crypto';
+import './webcrypto.mjs';
 import { createInterface } from 'node:readline';
-
-// Node.js 18, which Debian 12 has, knows them under these names alone.
-globalThis.crypto ??= webcrypto;
-globalThis.CryptoKey ??= webcrypto.CryptoKey;
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
 
@@ -55,8 +51,10 @@ export async function refused(promise) {
   try {
     await promise;
   } catch (error) {
-    const [challenge] = error.code === 'OAUTH_WWW_AUTHENTICATE_CHALLENGE' ? error.cause : [];
-    return String(error.error ?? challenge?.parameters.error ?? error.code ?? error.message);
+    if (error.code === 'OAUTH_WWW_AUTHENTICATE_CHALLENGE') { // a 401: the libraries read its header and leave the body
+      return error.cause[0].parameters.error ?? (await error.response.json()).error;
+    }
+    return String(error.error ?? error.code ?? error.message);
   }
   throw new Error('this should have been refused');
 }

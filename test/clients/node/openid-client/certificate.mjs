@@ -9,13 +9,13 @@ import { browse, main, refused } from '../lib/talk.mjs';
 main(async (p) => {
   const issuer = new URL(p.issuer), clientId = p.client_id, certificate = p.certificate;
   const config = await client.discovery(issuer, clientId, {
-    use_mtls_endpoint_aliases: true, id_token_signed_response_alg: 'ES256',
+    use_mtls_endpoint_aliases: true,
+    id_token_signed_response_alg: 'ES256', authorization_signed_response_alg: 'ES256',
   }, client.TlsClientAuth(), { [client.customFetch]: fetchShowing(certificate) });
   client.enableNonRepudiationChecks(config);
 
   let { parameters, checks } = await asked(p);
   if (p.signed) {
-    config.clientMetadata().authorization_signed_response_alg = 'ES256';
     client.useJwtResponseMode(config);
     const signed = await client.buildAuthorizationUrlWithJAR(config, parameters, await privateKey(p.key));
     parameters = signed.searchParams;

@@ -10,7 +10,9 @@ import { browse, main, refused } from '../lib/talk.mjs';
 main(async (p) => {
   const { key, kid } = await privateKey(p.key);
   const issuer = new URL(p.issuer), clientId = p.client_id, keyPair = await client.randomDPoPKeyPair('ES256');
-  const config = await client.discovery(issuer, clientId, { id_token_signed_response_alg: 'ES256' }, client.PrivateKeyJwt({ key, kid }));
+  const config = await client.discovery(issuer, clientId, {
+    id_token_signed_response_alg: 'ES256', authorization_signed_response_alg: 'ES256',
+  }, client.PrivateKeyJwt({ key, kid }));
   client.enableNonRepudiationChecks(config); // the ID token's signature, not only the connection it came over
   const DPoP = client.getDPoPHandle(config, keyPair, behind(client.modifyAssertion, p.seconds));
   const { fetching, at } = heard();
@@ -18,7 +20,6 @@ main(async (p) => {
 
   let { parameters, checks } = await asked(p);
   if (p.signed) {
-    config.clientMetadata().authorization_signed_response_alg = 'ES256';
     client.useJwtResponseMode(config);
     const signed = await client.buildAuthorizationUrlWithJAR(config, parameters, { key, kid });
     parameters = signed.searchParams;
@@ -30,5 +31,5 @@ main(async (p) => {
 
   const result = await use(config, tokens, { DPoP });
   const stolen = await refused(client.refreshTokenGrant(config, result.refreshed.refresh_token));
-  return { ...result, url, back, forged, stolen, asked: at };
+  return { ...result, url, back, forged, stolen, asked: [...at] };
 });
