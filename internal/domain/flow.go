@@ -90,9 +90,8 @@ type AuthRequest struct {
 	Scope         []string `json:"scope,omitempty"`
 	Resources     []string `json:"resources,omitempty"` // audiences; the first is the default
 	Prompt        []string `json:"prompt,omitempty"`
-	MaxAge        *int64   `json:"max_age,omitempty"` // seconds
-	ACR           []string `json:"acr_values,omitempty"`
-	EssentialACR  bool     `json:"essential_acr,omitempty"` // asked for as an essential claim: nothing less will do
+	MaxAge        *int64   `json:"max_age,omitempty"`    // seconds
+	ACR           []string `json:"acr_values,omitempty"` // nothing less will do
 	LoginHint     string   `json:"login_hint,omitempty"`
 	HintedSubject string   `json:"hinted_subject,omitempty"` // as the client knows it, of id_token_hint or claims: nobody else may come back
 	Locales       []string `json:"ui_locales,omitempty"`

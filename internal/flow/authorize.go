@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/countersign/countersign/internal/domain"
+	"github.com/countersign/countersign/internal/event"
 	"github.com/countersign/countersign/internal/httpd"
 	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/internal/store"
@@ -17,14 +18,19 @@ import (
 // is one row written once.
 func (s *Service) Authorize(ctx context.Context, f httpd.Form, v Visitor) (*Outcome, error) {
 	// 1. Who asks, and where does the answer go? Errors stay here.
-	client, err := s.asker(ctx, f)
+	client, err := s.asker(ctx, f, v.IP)
 	if err != nil {
 		return unaddressed(client, f, err), nil
 	}
 	if handle, ok := pushedHandle(f); ok {
 		return s.authorizePushed(ctx, client, handle, f, v)
 	}
-	asked, refusal := s.unwrapped(ctx, client, f)
+	if f.Get("request_uri") != "" { // to be fetched: whoever makes us do that counts as if a trip had begun
+		if err := s.mayBegin(v.IP, s.DB.Now()); err != nil {
+			return nil, err
+		}
+	}
+	asked, refusal := s.unpushed(ctx, client, f)
 	if refusal != nil {
 		asked = f // as far as the answer's address goes, what stands beside the object will do
 	}
@@ -35,7 +41,7 @@ func (s *Service) Authorize(ctx context.Context, f httpd.Form, v Visitor) (*Outc
 	t := s.begun(client, request, v)
 	// 2. What is asked for? Errors go to the client, if anybody answers for it.
 	if refusal == nil && client.MustPush() {
-		refusal = oauth.E(oauth.InvalidRequest, "This client leaves its requests at /par first and sends the browser here with client_id and request_uri alone (RFC 9126).")
+		refusal = errNotPushed
 	}
 	if refusal == nil {
 		refusal = s.complete(ctx, client, &t.flow.Request, asked)
@@ -44,6 +50,16 @@ func (s *Service) Authorize(ctx context.Context, f httpd.Form, v Visitor) (*Outc
 		return s.refuseUnasked(t, refusal)
 	}
 	return s.depart(ctx, t)
+}
+
+var errNotPushed = oauth.E(oauth.InvalidRequest, "This client leaves its requests at /par first and sends the browser here with client_id and request_uri alone (RFC 9126).")
+
+// unpushed is unwrapped for a request that did not come by way of /par: nothing is fetched for one that had to.
+func (s *Service) unpushed(ctx context.Context, c *domain.Client, f httpd.Form) (httpd.Form, error) {
+	if c.MustPush() && f.Get("request_uri") != "" {
+		return f, errNotPushed
+	}
+	return s.unwrapped(ctx, c, f)
 }
 
 // unaddressed is an error that is sent nowhere.
@@ -173,8 +189,8 @@ func (s *Service) grant(ctx context.Context, t *trip) (*Outcome, error) {
 		out.Device = &DeviceDone{Shown: t.shown(), Allowed: true}
 		return &out, nil
 	}
-	if err := s.SignIn.Seen(ctx, t.now, &t.browser.Browser); err != nil {
-		return nil, err
+	if err := s.SignIn.Seen(ctx, t.now, &t.browser.Browser); err != nil { // the code is committed: it is not lost for that
+		event.Add(ctx, "cause", "the visit was not noted: "+err.Error())
 	}
 	return s.respond(t, Param{"code", code})
 }

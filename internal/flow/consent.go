@@ -2,7 +2,6 @@ package flow
 
 import (
 	"context"
-	"net/http"
 	"slices"
 
 	"github.com/countersign/countersign/internal/domain"
@@ -42,8 +41,8 @@ func (s *Service) Decide(ctx context.Context, id domain.FlowID, v Visitor, d Dec
 		return nil, err
 	}
 	if elsewhere != nil {
-		if p := elsewhere.Problem; p != nil && p.Key == keyForeign {
-			p.Status = http.StatusForbidden
+		if p := elsewhere.Problem; p != nil && p.Reason == Foreign { // it was not shown this page
+			p.Reason = Altered
 		}
 		return elsewhere, nil
 	}

@@ -21,6 +21,8 @@ const (
 	emailCodeTTL   = 10 * time.Minute
 	maxGuesses     = 5  // wrong codes in one trip (ATTACKS SE09)
 	guessesPerHour = 20 // wrong codes for one address, over all trips
+	guessesInARow  = 100
+	rowOfGuesses   = 30 * 24 * time.Hour
 	mailTimeout    = 5 * time.Second
 	doubleClick    = 10 * time.Second // of two forms within it that ask for a code at one address, the second is a slip
 )
@@ -51,20 +53,25 @@ func (s *Service) sendCode(ctx context.Context, t *trip, to string) (*Outcome, e
 		return s.login(ctx, t)
 	case t.flow.Attempts >= maxGuesses:
 		return s.spent(ctx, t)
-	case !s.mailing.enter(mailRoom):
+	}
+	leave, ok := s.mailing.Enter(mailRoom, mailRoom)
+	if !ok {
 		event.Add(ctx, "cause", "no room: too many mails are being sent at this moment")
 		return s.unsent(ctx, t, NoticeMail)
 	}
-	defer s.mailing.leave()
+	defer leave()
 	limits := s.mailLimits(t.visitor, to)
 	switch full, err := s.full(ctx, t.now, limits); {
 	case err != nil:
 		return nil, err
-	case full:
-		return s.unsent(ctx, t, NoticeMailLimit)
+	case full != "":
+		return s.unsent(ctx, t, full)
 	}
 	before := t.p.Email
 	t.p.Errand, t.p.Email = nil, &emailProof{Address: to, Code: sixDigits(), SentAt: t.now}
+	if _, known := s.counted(t.visitor, to); !known {
+		t.p.Email.askedFrom(t.visitor.IP, before)
+	}
 	if took, err := s.step(ctx, t); err != nil || !took {
 		return t.again(), err
 	}
@@ -86,12 +93,8 @@ func (s *Service) sendCode(ctx context.Context, t *trip, to string) (*Outcome, e
 // is not counted, unless it is the recipient who is none (that costs us our name with other servers), the mail may be on
 // its way all the same, or whoever asked did not wait to hear.
 func (s *Service) mail(ctx context.Context, t *trip, limits []limit) (Notice, error) {
-	within, err := s.take(ctx, t.now, limits)
-	switch {
-	case err != nil:
-		return "", err
-	case !within:
-		return NoticeMailLimit, nil
+	if full, err := s.take(ctx, t.now, limits); err != nil || full != "" {
+		return full, err
 	}
 	letter := s.Letters(t.p.Email.Code, t.client.DisplayName(), t.flow.Request.Locales, t.visitor.AcceptLanguage)
 	letter.To = t.p.Email.Address
@@ -103,9 +106,9 @@ func (s *Service) mail(ctx context.Context, t *trip, limits []limit) (Notice, er
 	}
 	event.Add(ctx, "cause", mail.Cause(failed))
 	if errors.Is(failed, mail.ErrFailed) && !mail.Unsure(failed) && ctx.Err() == nil {
-		err = s.giveBack(ctx, limits)
+		return NoticeMail, s.giveBack(ctx, limits)
 	}
-	return NoticeMail, err
+	return NoticeMail, nil
 }
 
 // unsent says why no mail went out, on the page the person is on.
@@ -154,6 +157,12 @@ func (s *Service) CheckCode(ctx context.Context, id domain.FlowID, v Visitor, co
 	case !mayGuess:
 		return s.spent(ctx, t)
 	}
+	if within, err = s.withinRow(ctx, t, proof.Address); err != nil {
+		return nil, err
+	}
+	if !within {
+		return s.spent(ctx, t)
+	}
 	if subtle.ConstantTimeCompare([]byte(digits(code)), []byte(proof.Code)) != 1 {
 		if attempts >= maxGuesses {
 			return s.spent(ctx, t)
@@ -161,10 +170,36 @@ func (s *Service) CheckCode(ctx context.Context, id domain.FlowID, v Visitor, co
 		t.notice = NoticeCode
 		return t.emailCode(), nil
 	}
-	if err := s.DB.Untally(ctx, address); err != nil {
-		return nil, oauth.Unavailable(err)
+	if err := s.proved(ctx, address, proof); err != nil {
+		return nil, err
 	}
 	return s.arrive(ctx, t, signin.Arrival{Email: proof.Address, AMR: []string{domain.AMRCode}, AuthTime: t.now})
+}
+
+// withinRow counts a guess that no right one has followed, for the mailbox and whatever trips and hours it is spread over:
+// an hourly limit alone leaves whoever has months a fair chance. Browsers that are known are not counted (ATTACKS SE09, DS06).
+func (s *Service) withinRow(ctx context.Context, t *trip, address string) (bool, error) {
+	if _, known := s.counted(t.visitor, address); known {
+		return true, nil
+	}
+	n, err := s.DB.Tally(ctx, tallyKey("code/row", mailbox(address)), t.now, rowOfGuesses)
+	if err != nil {
+		return false, oauth.Unavailable(err)
+	}
+	return n <= guessesInARow, nil
+}
+
+// proved takes back what a code that was right had counted: the guess, and the mails that were asked for. Only what leads
+// nowhere counts, or people behind one address would keep each other out by signing in. The row of guesses is broken.
+func (s *Service) proved(ctx context.Context, guess [32]byte, proof *emailProof) error {
+	if err := s.DB.ForgetTally(ctx, tallyKey("code/row", mailbox(proof.Address))); err != nil {
+		return oauth.Unavailable(err)
+	}
+	counts := []limit{{key: guess}}
+	for range proof.Asked {
+		counts = append(counts, limit{key: askedFrom(proof.Network)})
+	}
+	return s.giveBack(ctx, counts)
 }
 
 // ForgetCode goes back to the ways to sign in.

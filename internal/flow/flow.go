@@ -52,7 +52,7 @@ type Service struct {
 	Replay *dpop.Replay
 	Fetch  *fetch.Client // of request objects that clients keep at an address of theirs
 
-	mailing, asking room // at the mail server, at providers
+	mailing, asking, fetching httpd.Room // at the mail server, at providers, at clients
 }
 
 // tripsPerMinute is much for one address, also where a carrier puts thousands of phones behind it: whoever is signed in
@@ -156,6 +156,7 @@ const (
 	NoticeEmail       Notice = "notice.email_invalid"
 	NoticeMail        Notice = "notice.mail_failed"
 	NoticeMailLimit   Notice = "notice.too_many"
+	NoticeMailNetwork Notice = "notice.too_many_here"
 	NoticeCode        Notice = "notice.code_wrong"
 	NoticeSent        Notice = "notice.code_sent"
 	NoticeCodeOver    Notice = "notice.code_expired"
@@ -218,9 +219,18 @@ type Problem struct {
 	Shown   // Client may be nil
 	Err     error
 	Key     string // of the sentence people are shown; empty: that of Err's code
-	Status  int    // zero: of Err
+	Reason  Reason // empty: Err is all there is to say
 	Restart string // a path that begins the same trip anew; empty: there is none
 }
+
+// Reason is what a page has to know of a problem beside the error.
+type Reason string
+
+// The reasons.
+const (
+	Altered Reason = "altered" // a form that is not as the page was that it should come from
+	Foreign Reason = "foreign" // a browser that did not begin the trip
+)
 
 // newSecret is 256 random bits as text: of cookies and codes.
 func newSecret() string {

@@ -111,7 +111,7 @@ func (s *Service) unhinted(ctx context.Context, bye *Farewell, who leaver, f htt
 // returnTo is the address the client registered and now asks for, with its state; empty: there is none.
 func returnTo(c *domain.Client, f httpd.Form) string {
 	to := f.Get("post_logout_redirect_uri")
-	if c == nil || to == "" || !slices.Contains(c.PostLogoutURIs, to) {
+	if c == nil || to == "" || !oauth.MatchRedirect(c.PostLogoutURIs, to, false) {
 		return ""
 	}
 	return withState(to, f.Get("state"))

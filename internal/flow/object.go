@@ -51,9 +51,12 @@ func (s *Service) unwrapped(ctx context.Context, c *domain.Client, f httpd.Form)
 // objectParameters are what a request may ask for, in an object as well as beside one.
 var objectParameters = []string{
 	"response_type", "client_id", "redirect_uri", "scope", "state", "nonce", "response_mode", "prompt", "max_age",
-	"ui_locales", "id_token_hint", "login_hint", "acr_values", "claims", "code_challenge", "code_challenge_method",
-	"dpop_jkt", "authorization_details", "registration",
+	"ui_locales", "id_token_hint", "login_hint", "acr_values", "code_challenge", "code_challenge_method", "dpop_jkt",
+	"registration",
 }
+
+// jsonParameters are JSON in a form, and in an object as they are (RFC 9101 §4) or, as some write them, a string with it.
+var jsonParameters = []string{"claims", "authorization_details"}
 
 // openObject verifies a request object and reads the parameters in it. It is the client's if a key of the client signed it,
 // ours if it says so, and of this moment.
@@ -127,7 +130,20 @@ func judgeObjectTimes(c *domain.Client, claims jose.Claims, now time.Time) error
 func objectForm(claims jose.Claims) (httpd.Form, error) {
 	var pairs []string
 	for _, name := range objectParameters {
-		if text, ok := claims.Text(name); ok {
+		text, ok := claims.Text(name)
+		switch {
+		case ok:
+			pairs = append(pairs, name, text)
+		case claims.Has(name): // null or a list: nobody can have meant what would become of it
+			return httpd.Form{}, badObject(name + " is neither a string nor a number")
+		}
+	}
+	for _, name := range jsonParameters {
+		text, ok := claims.Text(name)
+		if !ok {
+			text, ok = claims.JSON(name)
+		}
+		if ok {
 			pairs = append(pairs, name, text)
 		}
 	}
@@ -147,10 +163,11 @@ func (s *Service) kept(ctx context.Context, c *domain.Client, uri string) (strin
 	if !slices.Contains(c.RequestURIs, uri) {
 		return "", oauth.E(oauth.RequestURINotSupported, "request_uri is neither one of ours, from /par, nor one that is registered for this client.")
 	}
-	if !s.asking.enter(providerRoom) {
-		return "", oauth.Unavailable(errors.New("too many calls to other servers are under way"))
+	leave, ok := s.fetching.Enter(objectRoom, objectShare, c.ID)
+	if !ok {
+		return "", oauth.Unavailable(errors.New("too many request objects are being fetched"))
 	}
-	defer s.asking.leave()
+	defer leave()
 	answer, err := s.Fetch.GetDocument(ctx, uri, fetch.RequestObject)
 	if err != nil {
 		return "", oauth.E(oauth.InvalidRequestURI, "The request object could not be fetched from its request_uri.").Because(err)

@@ -2,7 +2,6 @@ package flow
 
 import (
 	"encoding/json"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -35,18 +34,22 @@ func (s *Service) over(t *trip) *Outcome {
 	}
 	p := &Problem{Shown: t.shown(), Err: err, Key: key}
 	if t.flow.Kind == domain.FlowAuthorize && t.flow.Request.Pushed.IsZero() && !t.client.MustPush() && !t.client.MustSignRequest() {
-		p.Restart = restartPath(t.flow.Request)
+		p.Restart = restartPath(t.flow.Request) // empty where it could not be asked once more
 	}
 	return &Outcome{Problem: p}
 }
 
-// restartPath asks for the same once more.
+// restartPath asks for the same once more; empty where that would be longer than we take.
 func restartPath(r domain.AuthRequest) string {
+	claims := claimsAgain(r)
+	if len(claims) > maxClaims {
+		return ""
+	}
 	q := url.Values{"response_type": {oauth.ResponseCode}, "client_id": {r.ClientID}, "redirect_uri": {r.RedirectURI}}
 	for name, value := range map[string]string{
 		"state": r.State, "nonce": r.Nonce, "code_challenge": r.Challenge, "scope": oauth.JoinScope(r.Scope),
 		"prompt": strings.Join(r.Prompt, " "), "acr_values": strings.Join(r.ACR, " "), "login_hint": r.LoginHint,
-		"ui_locales": strings.Join(r.Locales, " "), "dpop_jkt": r.DPoPJKT, "claims": claimsAgain(r),
+		"ui_locales": strings.Join(r.Locales, " "), "dpop_jkt": r.DPoPJKT, "claims": claims,
 		"authorization_details": string(r.Details),
 	} {
 		if value != "" {
@@ -96,19 +99,17 @@ func lost() *Outcome {
 		"This sign-in is no longer known here. Go back to the app and start again.")}}
 }
 
-const keyForeign = "error.cookies"
-
 // altered answers a form that does not fit the page it should come from. Nothing changes (ATTACKS AZ37); the link shows
 // the page as it is.
 func (t *trip) altered() *Outcome {
 	return &Outcome{Problem: &Problem{
-		Shown: t.shown(), Status: http.StatusForbidden, Restart: loginPath(t.flow.ID),
+		Shown: t.shown(), Reason: Altered, Restart: loginPath(t.flow.ID),
 		Err: oauth.E(oauth.InvalidRequest, "This form is about something else than the page that was shown."),
 	}}
 }
 
 // foreign answers a browser that did not begin the trip. Nothing changes (ATTACKS AZ38).
 func foreign() *Outcome {
-	return &Outcome{Problem: &Problem{Status: http.StatusBadRequest, Key: keyForeign, Err: oauth.E(oauth.InvalidRequest,
+	return &Outcome{Problem: &Problem{Reason: Foreign, Key: "error.cookies", Err: oauth.E(oauth.InvalidRequest,
 		"This sign-in was begun in another browser, or this browser refuses cookies. Go back to the app and start again.")}}
 }

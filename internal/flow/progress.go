@@ -50,6 +50,17 @@ type emailProof struct {
 	Address string    `json:"address"` // normalised
 	Code    string    `json:"code"`
 	SentAt  time.Time `json:"sent_at"`
+	// Asked is how many mails to the address this trip has asked for that count against the network address.
+	Network string `json:"network,omitempty"`
+	Asked   int    `json:"asked,omitempty"`
+}
+
+// askedFrom notes against which network address the mail counts, with those before it to the same mailbox.
+func (p *emailProof) askedFrom(ip string, before *emailProof) {
+	p.Network, p.Asked = ip, 1
+	if before != nil && before.Address == p.Address && before.Network == ip {
+		p.Asked += before.Asked
+	}
 }
 
 func progressAAD(id domain.FlowID) string { return "flows/" + id.String() + "/progress" }

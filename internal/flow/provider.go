@@ -31,7 +31,7 @@ func (s *Service) ToProvider(ctx context.Context, id domain.FlowID, v Visitor, n
 	provider, _ := s.Providers.ByName(name)
 	t.p.Email = nil
 	t.p.Errand = &errand{Provider: name, Secret: newSecret(), Nonce: newSecret(), Verifier: newSecret(), BegunAt: t.now}
-	to, err := provider.AuthorizeURL(ctx, s.upstreamTrip(t))
+	to, err := s.directions(ctx, provider, s.upstreamTrip(t))
 	if err != nil {
 		t.notice = NoticeFailed
 		event.Add(ctx, "cause", err.Error())
@@ -43,6 +43,18 @@ func (s *Service) ToProvider(ctx context.Context, id domain.FlowID, v Visitor, n
 	out := t.out
 	out.Go = to
 	return &out, nil
+}
+
+// directions is where the browser goes. Who waits for a provider that has not said yet where that is takes a place in the room.
+func (s *Service) directions(ctx context.Context, p *upstream.Provider, trip upstream.Trip) (string, error) {
+	if !p.Known() {
+		leave, ok := s.asking.Enter(providerRoom, providerRoom)
+		if !ok {
+			return "", errNoRoom
+		}
+		defer leave()
+	}
+	return p.AuthorizeURL(ctx, trip)
 }
 
 // upstreamTrip is what the provider is told, and held to when it answers.
@@ -171,10 +183,11 @@ func (s *Service) redeem(ctx context.Context, t *trip, r Return, told upstream.T
 var errNoRoom = errors.New("no room: too many wait for providers at this moment")
 
 func (s *Service) ask(ctx context.Context, p *upstream.Provider, told upstream.Trip, a upstream.Returned) (*upstream.Redeemed, error) {
-	if !s.asking.enter(providerRoom) {
+	leave, ok := s.asking.Enter(providerRoom, providerRoom)
+	if !ok {
 		return nil, errNoRoom
 	}
-	defer s.asking.leave()
+	defer leave()
 	return p.Redeem(ctx, told, a)
 }
 

@@ -56,8 +56,8 @@ func (s *Service) Push(ctx context.Context, p Push) (*Pushed, error) {
 	return &Pushed{RequestURI: pushedPrefix + secret, ExpiresIn: int64(PushTTL.Seconds())}, nil
 }
 
-// mayPush: whoever authenticated answers for what it leaves here; who did not has the limit of those who begin trips
-// (ATTACKS DS08).
+// mayPush: whoever authenticated answers for what it leaves here. Who did not, or is a client that nobody answers for, has
+// the limit of those who begin trips (ATTACKS DS08).
 func (s *Service) mayPush(ctx context.Context, p Push) error {
 	switch id := p.Form.Get("client_id"); {
 	case p.Form.Get("request_uri") != "": // RFC 9126 §2.1
@@ -71,7 +71,7 @@ func (s *Service) mayPush(ctx context.Context, p Push) error {
 	if err := s.usable(ctx, p.Client); err != nil {
 		return err
 	}
-	if p.Client.Confidential() {
+	if p.Client.Confidential() && !p.Client.Unverified() {
 		return nil
 	}
 	return s.mayBegin(p.IP, s.DB.Now())

@@ -24,7 +24,7 @@ const (
 
 // asker reads who asks. Until that and the address of the answer hold, nothing is sent anywhere: every error of the two
 // stays on a page of ours (RFC 6749 §4.1.2.1).
-func (s *Service) asker(ctx context.Context, f httpd.Form) (*domain.Client, error) {
+func (s *Service) asker(ctx context.Context, f httpd.Form, ip string) (*domain.Client, error) {
 	id := f.Get("client_id")
 	switch {
 	case f.Twice("client_id"):
@@ -32,7 +32,7 @@ func (s *Service) asker(ctx context.Context, f httpd.Form) (*domain.Client, erro
 	case id == "":
 		return nil, oauth.E(oauth.InvalidRequest, "The app did not say which client it is: client_id is missing.")
 	}
-	client, err := s.Clients.Introduced(ctx, id)
+	client, err := s.Clients.Introduced(ctx, id, ip)
 	if err != nil {
 		return nil, err
 	}
@@ -256,9 +256,10 @@ func (s *Service) readClaims(_ context.Context, c *domain.Client, r *domain.Auth
 	return readACRWish(wishes.IDToken["acr"], r)
 }
 
-// readACRWish: an essential acr with values is a demand, and one that nobody can meet is refused at once.
+// readACRWish: an essential acr with values is a demand, as acr_values is here (RFC 9470 §4), and one that nobody can meet is
+// refused at once. One that is not essential is none: the token says what the sign-in was (OIDC Core §5.5.1.1).
 func readACRWish(wish *claimWish, r *domain.AuthRequest) error {
-	if wish == nil {
+	if wish == nil || !wish.Essential {
 		return nil
 	}
 	var values []string
@@ -269,11 +270,11 @@ func readACRWish(wish *claimWish, r *domain.AuthRequest) error {
 		}
 	}
 	known := knownACR(slices.Clone(values))
-	if wish.Essential && len(values) > 0 && len(known) == 0 {
+	if len(values) > 0 && len(known) == 0 {
 		return oauth.E(oauth.UnmetAuthentication, "No way of signing in here has one of the acr values that were asked for.")
 	}
 	if len(known) > 0 {
-		r.ACR, r.EssentialACR = known, wish.Essential
+		r.ACR = known
 	}
 	return nil
 }

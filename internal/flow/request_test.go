@@ -145,7 +145,7 @@ func TestPromptsAndAges(t *testing.T) { // AZ22 AZ24
 
 var mayAskAll = domain.Client{Scopes: []string{"openid", "profile", "email"}}
 
-func TestTheClaimsParameter(t *testing.T) { // AZ25 AZ26
+func TestTheClaimsParameter(t *testing.T) { // AZ25 AZ26 oidc-core-5.5.1.1-01
 	known := domain.AuthRequest{HintedSubject: "acc_x"}
 	tests := []struct {
 		name, claims string
@@ -164,7 +164,11 @@ func TestTheClaimsParameter(t *testing.T) { // AZ25 AZ26
 		{"two people", `{"id_token":{"sub":{"value":"acc_x"}},"userinfo":{"sub":{"value":"acc_y"}}}`, domain.AuthRequest{}, oauth.InvalidRequest, domain.AuthRequest{}},
 		{"a person who is a number", `{"id_token":{"sub":{"value":7}}}`, domain.AuthRequest{}, oauth.InvalidRequest, domain.AuthRequest{}},
 		{"a passkey", `{"id_token":{"acr":{"essential":true,"values":["x","phr"]}}}`, domain.AuthRequest{}, "",
-			domain.AuthRequest{ACR: []string{"phr"}, EssentialACR: true, Claims: domain.Claims{IDToken: []string{"acr"}}}},
+			domain.AuthRequest{ACR: []string{"phr"}, Claims: domain.Claims{IDToken: []string{"acr"}}}},
+		{"a passkey, as a wish", `{"id_token":{"acr":{"values":["phr"]}}}`, domain.AuthRequest{}, "",
+			domain.AuthRequest{Claims: domain.Claims{IDToken: []string{"acr"}}}},
+		{"a passkey, as a wish beside a demand", `{"id_token":{"acr":{"value":"urn:countersign:acr:1"}}}`, domain.AuthRequest{ACR: []string{"phr"}}, "",
+			domain.AuthRequest{ACR: []string{"phr"}, Claims: domain.Claims{IDToken: []string{"acr"}}}},
 		{"what nobody reaches", `{"id_token":{"acr":{"essential":true,"value":"x"}}}`, domain.AuthRequest{}, oauth.UnmetAuthentication, domain.AuthRequest{}},
 		{"what nobody reaches, as a wish", `{"id_token":{"acr":{"value":"x"}}}`, domain.AuthRequest{}, "",
 			domain.AuthRequest{Claims: domain.Claims{IDToken: []string{"acr"}}}},
@@ -180,7 +184,7 @@ func TestTheClaimsParameter(t *testing.T) { // AZ25 AZ26
 			if tt.want != "" {
 				return
 			}
-			if r.HintedSubject != tt.after.HintedSubject || r.EssentialACR != tt.after.EssentialACR || !slices.Equal(r.ACR, tt.after.ACR) ||
+			if r.HintedSubject != tt.after.HintedSubject || !slices.Equal(r.ACR, tt.after.ACR) ||
 				!slices.Equal(r.Claims.IDToken, tt.after.Claims.IDToken) || !slices.Equal(r.Claims.UserInfo, tt.after.Claims.UserInfo) {
 				t.Errorf("%+v instead of %+v", r, tt.after)
 			}
@@ -194,7 +198,7 @@ func TestTheSameTripAnewIsTheSameRequest(t *testing.T) {
 	want := domain.AuthRequest{
 		ClientID: "app", RedirectURI: "https://app.example/cb?a=b&c=d", ResponseMode: oauth.ResponseFormPost, State: "s &=#\r\n", Nonce: "ü",
 		Challenge: challengeOfSomething, Scope: []string{"openid", "email"}, Resources: []string{"https://a.example", "https://b.example"},
-		Prompt: []string{"login", "consent"}, MaxAge: &age, ACR: []string{"phr"}, EssentialACR: true, LoginHint: "a@b.example",
+		Prompt: []string{"login", "consent"}, MaxAge: &age, ACR: []string{"phr"}, LoginHint: "a@b.example",
 		HintedSubject: "acc_x", Locales: []string{"de", "en"}, DPoPJKT: challengeOfSomething,
 		ClaimsText: `{"id_token":{"acr":{"essential":true,"value":"phr"},"email":null},"userinfo":{"name":null},"x":[1]}`,
 		Details:    json.RawMessage(`[{"identifier":"a&b=c+ü","type":"note"}]`),
@@ -215,7 +219,7 @@ func TestTheSameTripAnewIsTheSameRequest(t *testing.T) {
 		}
 	}
 	if got.State != want.State || got.Nonce != want.Nonce || got.RedirectURI != want.RedirectURI || got.Challenge != want.Challenge ||
-		got.HintedSubject != want.HintedSubject || !got.EssentialACR || got.LoginHint != want.LoginHint || *got.MaxAge != age {
+		got.HintedSubject != want.HintedSubject || got.LoginHint != want.LoginHint || *got.MaxAge != age {
 		t.Errorf("%+v", got)
 	}
 	for what, pair := range map[string][2][]string{
@@ -279,5 +283,17 @@ func TestAUserCodeIsReadAsPeopleTypeIt(t *testing.T) {
 		if got, ok := readUserCode(tt.typed); ok != (tt.want != "") || (ok && got != tt.want) {
 			t.Errorf("%q: %q %t", tt.typed, got, ok)
 		}
+	}
+}
+
+// A link that would be refused is no help, and one that asks for less lets somebody else come back (AZ24).
+func TestATripThatCannotBeAskedForOnceMoreHasNoLink(t *testing.T) {
+	long := domain.AuthRequest{ClaimsText: `{"x":"` + strings.Repeat("x", maxClaims-8) + `"}`}
+	if path := restartPath(long); len(long.ClaimsText) != maxClaims || !strings.HasPrefix(path, "/authorize?") {
+		t.Fatalf("%d %q", len(long.ClaimsText), path)
+	}
+	long.HintedSubject = "acc_x"
+	if path := restartPath(long); path != "" {
+		t.Errorf("%.80s", path)
 	}
 }

@@ -12,7 +12,7 @@ import (
 const (
 	mailsPerDay   = 10 // to one recipient
 	mailsPerHour  = 3
-	mailsAskedFor = 30 // an hour, from one network address
+	mailsAskedFor = 30 // an hour, from one network address, of those that lead to no sign-in
 )
 
 // limit is how many of something there may be in a window, counted by all nodes together.
@@ -20,6 +20,7 @@ type limit struct {
 	key    [32]byte
 	most   int64
 	window time.Duration
+	says   Notice // to whoever is beyond it
 }
 
 // mailLimits are what a mail to an address counts against. A browser that is known for the address has a count of its
@@ -27,14 +28,17 @@ type limit struct {
 func (s *Service) mailLimits(v Visitor, to string) (list []limit) {
 	whom, known := s.counted(v, to)
 	if most := int64(orDefault(s.MailsAskedPerHour, mailsAskedFor)); most >= 0 && !known && v.IP != "" {
-		list = append(list, limit{tallyKey("mail/asked", v.IP), most, time.Hour})
+		list = append(list, limit{askedFrom(v.IP), most, time.Hour, NoticeMailNetwork})
 	}
 	if most := int64(orDefault(s.MailsPerHour, mailsPerHour)); most >= 0 {
-		list = append(list, limit{tallyKey("mail/hour", whom), most, time.Hour},
-			limit{tallyKey("mail/day", whom), mailsPerDay * most / mailsPerHour, 24 * time.Hour})
+		list = append(list, limit{tallyKey("mail/hour", whom), most, time.Hour, NoticeMailLimit},
+			limit{tallyKey("mail/day", whom), mailsPerDay * most / mailsPerHour, 24 * time.Hour, NoticeMailLimit})
 	}
 	return list
 }
+
+// askedFrom names the count of mails that were asked for at a network address and led to no sign-in.
+func askedFrom(ip string) [32]byte { return tallyKey("mail/asked", ip) }
 
 // counted is under which name an address is counted: the mailbox, or the mailbox and the browser that is known for it.
 func (s *Service) counted(v Visitor, address string) (whom string, known bool) {
@@ -56,32 +60,32 @@ func mailbox(address string) string {
 	return local + "@" + host
 }
 
-// full tells whether nothing is left of one of the limits. It counts nothing.
-func (s *Service) full(ctx context.Context, now time.Time, limits []limit) (bool, error) {
+// full tells which of the limits has nothing left, by what it says; empty: none. It counts nothing.
+func (s *Service) full(ctx context.Context, now time.Time, limits []limit) (Notice, error) {
 	for _, l := range limits {
 		n, err := s.DB.Tallied(ctx, l.key, now)
 		if err != nil {
-			return false, oauth.Unavailable(err)
+			return "", oauth.Unavailable(err)
 		}
 		if n >= l.most {
-			return true, nil
+			return l.says, nil
 		}
 	}
-	return false, nil
+	return "", nil
 }
 
-// take counts one against each limit, or against none.
-func (s *Service) take(ctx context.Context, now time.Time, limits []limit) (bool, error) {
+// take counts one against each limit, or against none: then it returns what the one that is full says.
+func (s *Service) take(ctx context.Context, now time.Time, limits []limit) (Notice, error) {
 	for i, l := range limits {
 		n, err := s.DB.Tally(ctx, l.key, now, l.window)
 		if err != nil {
-			return false, oauth.Unavailable(err)
+			return "", oauth.Unavailable(err)
 		}
 		if n > l.most {
-			return false, s.giveBack(ctx, limits[:i+1])
+			return l.says, s.giveBack(ctx, limits[:i+1])
 		}
 	}
-	return true, nil
+	return "", nil
 }
 
 func (s *Service) giveBack(ctx context.Context, limits []limit) error {

@@ -13,22 +13,3 @@ func TestSpellingsOfOneMailboxAreCountedTogether(t *testing.T) {
 		}
 	}
 }
-
-func TestARoomHasAsManyPlacesAsItHas(t *testing.T) {
-	var r room
-	tries := func() (in int) {
-		for range 5 {
-			if r.enter(2) {
-				in++
-			}
-		}
-		return in
-	}
-	if n := tries(); n != 2 {
-		t.Errorf("%d got in", n)
-	}
-	r.leave()
-	if n := tries(); n != 1 {
-		t.Errorf("one of the places was free again, and %d got in", n)
-	}
-}

@@ -11,8 +11,11 @@ import (
 // MaxRedirectURIs is how many one client may have: who needs more wants a wildcard, and there is none.
 const MaxRedirectURIs = 20
 
-// A browser would run these instead of going somewhere.
-var scriptSchemes = []string{"javascript", "data", "file", "blob", "vbscript", "about", "ws", "wss", "ftp"}
+// What a browser runs or reads instead of going there, and what is no page.
+var scriptSchemes = []string{"javascript", "data", "file", "filesystem", "blob", "vbscript", "about", "view-source", "ws", "wss", "ftp"}
+
+// ScriptScheme tells whether the scheme of an address, in any case, is one nobody is ever sent to.
+func ScriptScheme(scheme string) bool { return slices.Contains(scriptSchemes, strings.ToLower(scheme)) }
 
 const schemesAllowed = "allowed are https, http on this machine (127.0.0.1, [::1], localhost) and, for a native client, a scheme of its own in reverse domain notation: com.example.app:/callback"
 
@@ -24,7 +27,7 @@ func CheckRedirect(s string, native bool) (text, remedy string) {
 			return "it has a character no redirect URI may have", "remove spaces, backslashes, stars and letters beyond ASCII; wildcards are not supported"
 		}
 	}
-	if scheme, _, found := strings.Cut(s, ":"); found && slices.Contains(scriptSchemes, strings.ToLower(scheme)) {
+	if scheme, _, found := strings.Cut(s, ":"); found && ScriptScheme(scheme) {
 		return fmt.Sprintf("the scheme %s: is not allowed", strings.ToLower(scheme)), schemesAllowed
 	}
 	u, err := url.Parse(s)

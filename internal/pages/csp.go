@@ -5,10 +5,9 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-)
 
-// What a browser runs or reads instead of going there.
-var scriptSchemes = []string{"javascript", "data", "vbscript", "file", "blob", "filesystem", "about", "view-source"}
+	"github.com/countersign/countersign/internal/oauth"
+)
 
 var (
 	scheme = regexp.MustCompile(`^[a-z][a-z0-9+.-]*$`)
@@ -36,7 +35,7 @@ func policy(sources []string, targets ...string) string {
 func source(target string) string {
 	name, rest, found := strings.Cut(target, ":")
 	name = strings.ToLower(name)
-	if !found || !scheme.MatchString(name) || slices.Contains(scriptSchemes, name) {
+	if !found || !scheme.MatchString(name) || oauth.ScriptScheme(name) {
 		return ""
 	}
 	if (name != "http" && name != "https") || rest == "" {
@@ -76,5 +75,5 @@ func harmless(address string) bool {
 	case "":
 		return strings.HasPrefix(address, "/") && !strings.HasPrefix(address, "//") && !strings.Contains(address, `\`)
 	}
-	return strings.Contains(u.Scheme, ".") && !slices.Contains(scriptSchemes, u.Scheme)
+	return strings.Contains(u.Scheme, ".") && !oauth.ScriptScheme(u.Scheme)
 }

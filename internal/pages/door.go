@@ -156,8 +156,11 @@ func (d *Door) problem(w http.ResponseWriter, r *http.Request, p *flow.Problem) 
 		return
 	}
 	e, status := httpd.Judge(w, r, p.Err)
-	if p.Status != 0 {
-		status = p.Status
+	switch p.Reason {
+	case flow.Altered:
+		status = http.StatusForbidden
+	case flow.Foreign:
+		status = http.StatusBadRequest
 	}
 	page := Error{Common: d.common(r, p.Shown), Code: string(e.Code), Description: p.Key, Detail: e.Description, RestartURL: p.Restart}
 	if p.Client != nil {

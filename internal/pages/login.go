@@ -37,6 +37,11 @@ func (d *Door) askByGet(w http.ResponseWriter, r *http.Request, path string) {
 		d.Fail(w, r, err)
 		return
 	}
+	d.repeat(w, r, path, form)
+}
+
+// repeat sends what was posted back as a GET, unless that is too long for one.
+func (d *Door) repeat(w http.ResponseWriter, r *http.Request, path string, form httpd.Form) {
 	var params []flow.Param
 	form.Pairs(func(name, value string) { params = append(params, flow.Param{Name: name, Value: value}) })
 	to := flow.AddToQuery(path, params...)

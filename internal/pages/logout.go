@@ -86,15 +86,8 @@ func (d *Door) postedLogout(w http.ResponseWriter, r *http.Request) {
 	case "cancel":
 		http.Redirect(w, r, pathLogoutDone+"?kept=1", http.StatusSeeOther)
 	default:
-		d.repeat(w, r, form)
+		d.repeat(w, r, pathLogout, form)
 	}
-}
-
-// repeat sends what a client posted back as a GET.
-func (d *Door) repeat(w http.ResponseWriter, r *http.Request, form httpd.Form) {
-	var params []flow.Param
-	form.Pairs(func(name, value string) { params = append(params, flow.Param{Name: name, Value: value}) })
-	http.Redirect(w, r, flow.AddToQuery(pathLogout, params...), http.StatusSeeOther)
 }
 
 // loggedOut is GET /logout/done.

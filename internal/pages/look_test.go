@@ -256,6 +256,8 @@ func TestAPolicyNamesOriginsAndSchemesOnly(t *testing.T) {
 		"https:":                            "https:", // any host: for who knows that the answer is redirected on
 		"http:":                             "http:",
 		"javascript:":                       "",
+		"view-source:https://app.example":   "",
+		"WSS://app.example":                 "",
 		"data:":                             "",
 		"*":                                 "",
 		"":                                  "",

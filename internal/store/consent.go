@@ -42,11 +42,15 @@ func (db *DB) Consents(ctx context.Context, acc domain.AccountID) ([]domain.Cons
 	return list, nil
 }
 
-// addConsent adds to what was agreed before, with a row of the trail if that is more. The caller has locked the account:
-// between reading and writing nobody adds anything, and nobody withdraws it.
-func (db *DB) addConsent(ctx context.Context, q queryer, c domain.Consent, e domain.Event) error {
+// addConsent adds to what was agreed before, and takes away what the person was asked and did not agree to this time, with a
+// row of the trail if that changes anything. The caller has locked the account: between reading and writing nobody adds
+// anything, and nobody withdraws it.
+func (db *DB) addConsent(ctx context.Context, q queryer, c domain.Consent, asked []string, e domain.Event) error {
 	before, err := readConsent(ctx, q, c.AccountID, c.ClientID, "")
-	if err == nil && before.Covers(c.Scope, c.Resources) {
+	kept := slices.DeleteFunc(slices.Clone(before.Scope), func(s string) bool {
+		return slices.Contains(asked, s) && !slices.Contains(c.Scope, s)
+	})
+	if err == nil && before.Covers(c.Scope, c.Resources) && len(kept) == len(before.Scope) {
 		return nil
 	}
 	if err != nil && !errors.Is(err, ErrNotFound) {
@@ -55,7 +59,7 @@ func (db *DB) addConsent(ctx context.Context, q queryer, c domain.Consent, e dom
 	_, err = change(ctx, q, "INSERT INTO consents ("+consentColumns+`) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (account_id, client_id) DO UPDATE
 		SET scope = excluded.scope, resources = excluded.resources, granted_at = excluded.granted_at`,
-		c.AccountID[:], c.ClientID, joined(union(before.Scope, c.Scope)), joined(union(before.Resources, c.Resources)),
+		c.AccountID[:], c.ClientID, joined(union(kept, c.Scope)), joined(union(before.Resources, c.Resources)),
 		micros(c.GrantedAt))
 	if err != nil {
 		return err
@@ -81,6 +85,9 @@ func union(a, b []string) []string {
 // are those of a re-authentication: ErrNonceSpent if one was consumed before.
 func (db *DB) WithdrawConsent(ctx context.Context, acc domain.AccountID, clientID string, e domain.Event, nonces ...Nonce) (found bool, err error) {
 	found, err = write(ctx, db, alone, func(ctx context.Context, q queryer) (bool, error) {
+		if err := db.lockAccount(ctx, q, acc); err != nil {
+			return false, err
+		}
 		if err := refuseFlows(ctx, q, acc, " AND client_id = $2", clientID); err != nil {
 			return false, err
 		}

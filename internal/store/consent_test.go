@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,7 +16,7 @@ import (
 func agree(t testing.TB, db *DB, c domain.Consent) {
 	t.Helper()
 	f := mustStart(t, db, newFlow(db))
-	f.State, f.AccountID = domain.FlowGranted, c.AccountID
+	f.State, f.AccountID, f.Request = domain.FlowGranted, c.AccountID, domain.AuthRequest{Scope: c.Scope}
 	if took, err := db.GrantFlow(t.Context(), f, &c, domain.Event{}); !took || err != nil {
 		t.Fatal(took, err)
 	}
@@ -216,4 +217,47 @@ func TestAGrantThatWaitsForTheAccountHoldsNothing(t *testing.T) {
 	if <-took {
 		t.Error("what was refused was granted")
 	}
+}
+
+// Asked anew, the person may leave out what they agreed to before: then it is not agreed to any more. What they were not
+// asked about stays.
+func TestWhatIsLeftOutWhenAskedAgainIsNoLongerAgreedTo(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *DB) {
+		acc := mustSignIn(t, db, newSignIn(db)).AccountID
+		grant := func(asked, agreed string) []string {
+			t.Helper()
+			f := newFlow(db)
+			f.Request = domain.AuthRequest{ClientID: "app", Scope: strings.Fields(asked)}
+			f = mustStart(t, db, f)
+			f.State, f.AccountID = domain.FlowGranted, acc
+			c := domain.Consent{AccountID: acc, ClientID: "app", Scope: strings.Fields(agreed), GrantedAt: db.Now()}
+			if took, err := db.GrantFlow(t.Context(), f, &c, domain.Event{}); !took || err != nil {
+				t.Fatal(took, err)
+			}
+			now, err := db.Consent(t.Context(), acc, "app")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return now.Scope
+		}
+		for _, c := range []struct{ asked, agreed, want string }{
+			{"openid email mail.read", "openid email mail.read", "openid email mail.read"},
+			{"openid mail.read", "openid", "openid email"},
+			{"openid", "openid", "openid email"},
+			{"openid todos.read email", "openid todos.read", "openid todos.read"},
+		} {
+			if diff := cmp.Diff(strings.Fields(c.want), grant(c.asked, c.agreed)); diff != "" {
+				t.Errorf("asked for %s, and agreed to %s: %s", c.asked, c.agreed, diff)
+			}
+		}
+		n := 0
+		for _, a := range actions(t, db, acc) {
+			if a == "consent.grant" {
+				n++
+			}
+		}
+		if n != 3 {
+			t.Errorf("%d rows of the trail", n)
+		}
+	})
 }

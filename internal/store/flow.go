@@ -153,7 +153,7 @@ func (db *DB) StepFlow(ctx context.Context, next domain.Flow) (took bool, err er
 }
 
 // GrantFlow is StepFlow, with what the person agreed to (nil: nobody was asked): it is added to what they agreed to
-// before, in the same transaction. A trip that began from a pushed request spends it: ErrSpent, and nothing changed, if
+// before, in the same transaction, and what they were asked and left out is taken from it. A trip that began from a pushed request spends it: ErrSpent, and nothing changed, if
 // another one did before.
 func (db *DB) GrantFlow(ctx context.Context, next domain.Flow, consent *domain.Consent, e domain.Event) (took bool, err error) {
 	took, err = write(ctx, db, alone, func(ctx context.Context, q queryer) (bool, error) {
@@ -169,7 +169,7 @@ func (db *DB) GrantFlow(ctx context.Context, next domain.Flow, consent *domain.C
 		if err := spendPushed(ctx, q, &next); err != nil || consent == nil {
 			return true, err
 		}
-		return true, db.addConsent(ctx, q, *consent, e)
+		return true, db.addConsent(ctx, q, *consent, next.Request.Asked(), e)
 	})
 	if err != nil {
 		return false, fmt.Errorf("grant flow: %w", err)

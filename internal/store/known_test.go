@@ -108,18 +108,7 @@ func TestBrowsersAndFlowsAreFoundByTheirIndexes(t *testing.T) {
 			"SELECT id FROM sessions WHERE account_id = $1 AND browser_id = $1 LIMIT 1": {"sessions_account"},
 		} {
 			id := newID()
-			lines, err := all(t.Context(), db.pool, func(row scanner) (line string, err error) {
-				if db.postgres() {
-					err = row.Scan(&line)
-				} else {
-					err = row.Scan(new(int), new(int), new(int), &line)
-				}
-				return line, err
-			}, explain+query, id[:])
-			if err != nil {
-				t.Fatal(err)
-			}
-			plan := strings.Join(lines, "\n")
+			plan := strings.Join(mustPlan(t, db, explain+query, id[:]), "\n")
 			if strings.Contains(plan, "SCAN") || strings.Contains(plan, "Seq Scan") {
 				t.Errorf("%s\n%s", query, plan)
 			}
@@ -130,4 +119,21 @@ func TestBrowsersAndFlowsAreFoundByTheirIndexes(t *testing.T) {
 			}
 		}
 	})
+}
+
+// mustPlan is what the engine says of how it answers.
+func mustPlan(t *testing.T, db *DB, query string, args ...any) []string {
+	t.Helper()
+	lines, err := all(t.Context(), db.pool, func(row scanner) (line string, err error) {
+		if db.postgres() {
+			err = row.Scan(&line)
+		} else {
+			err = row.Scan(new(int), new(int), new(int), &line)
+		}
+		return line, err
+	}, query, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lines
 }

@@ -2,6 +2,8 @@ package store
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -76,6 +78,38 @@ func TestAClaimTakesOneClientsOldestAndTouchesNoOther(t *testing.T) {
 			if got := claim(c.client, c.limit); got != c.want {
 				t.Errorf("%d of %s: %q, not %q", c.limit, c.client, got, c.want)
 			}
+		}
+	})
+}
+
+// A client that answers nobody leaves a backlog that everybody looks past, twice a second.
+func TestABacklogOfOneClientCostsTheOthersNothing(t *testing.T) {
+	onEachEngine(t, func(t *testing.T, db *DB) {
+		now, id, explain := db.Now(), newID(), "EXPLAIN QUERY PLAN "
+		series := "WITH RECURSIVE s (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < 20000) "
+		if db.postgres() {
+			explain = "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) "
+		}
+		run(t, db, series+`INSERT INTO notices (client_id, account_id, session_id, attempts, created_at, due_at, expires_at)
+			SELECT 'silent', $1, $1, 0, $2, CAST($4 AS BIGINT) + i, $3 FROM s`, id[:], micros(now.Add(-time.Hour)), micros(now.Add(day)), micros(now.Add(-time.Hour)))
+		notices(t, db, "quick", 1, now)
+		run(t, db, "ANALYZE notices")
+		for query, args := range map[string][]any{
+			dueClients + " AND id <> $2 ORDER BY since, id LIMIT 1":                      {micros(now), "silent"},
+			"SELECT id" + dueNotices + " AND client_id = $2 ORDER BY due_at, id LIMIT 4": {micros(now), "quick"},
+		} {
+			plan := strings.Join(mustPlan(t, db, explain+query, args...), "\n")
+			for _, n := range regexp.MustCompile(`(?:actual rows=|Removed by Filter: )(\d+)`).FindAllStringSubmatch(plan, -1) {
+				if len(n[1]) > 2 {
+					t.Errorf("%s rows are looked at:\n%s", n[1], plan)
+				}
+			}
+			if strings.Contains(plan, "SCAN notices") || strings.Contains(plan, "Seq Scan on notices") || !strings.Contains(plan, "notices_client") {
+				t.Errorf("%s\n%s", query, plan)
+			}
+		}
+		if got := mustDueClient(t, db, now, "silent"); got != "quick" {
+			t.Errorf("it is %q", got)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/countersign/countersign/internal/domain"
@@ -101,4 +102,16 @@ func (db *DB) endOfDeregisteredBetween(ctx context.Context, now time.Time, after
 		args:  []any{after[:], last[:]}, reason: domain.EndedByClient, event: domain.Event{At: now},
 	})
 	return err
+}
+
+// UnusedRegistrations counts the clients that came in one way and never got a token, up to so many. Older ones than a day
+// are the sweep's.
+func (db *DB) UnusedRegistrations(ctx context.Context, by domain.RegisteredBy, now time.Time, most int) (n int, err error) {
+	err = one(ctx, db.reader, `SELECT count(*) FROM (SELECT 1 FROM clients
+		WHERE registered <> '' AND registered = $1 AND declared AND used_at > $2 AND used_at <= registered_at LIMIT $3) AS few`,
+		[]any{string(by), micros(now.Add(-keepUnused)), most}, &n)
+	if err != nil {
+		return 0, fmt.Errorf("count unused registrations: %w", err)
+	}
+	return n, nil
 }

@@ -64,11 +64,22 @@ func (db *DB) DeleteRegistrationToken(ctx context.Context, id domain.Registratio
 	return nil
 }
 
+// RegistrationTokenGood tells whether there is a token with this hash that could be spent now.
+func (db *DB) RegistrationTokenGood(ctx context.Context, hash [32]byte, now time.Time) (bool, error) {
+	good, err := exists(ctx, db.reader, "SELECT 1 FROM registration_tokens WHERE "+spendable, hash[:], micros(now))
+	if err != nil {
+		return false, fmt.Errorf("read registration token: %w", err)
+	}
+	return good, nil
+}
+
+const spendable = "hash = $1 AND uses_left > 0 AND expires_at > $2"
+
 // spendRegistrationToken takes one use off the token with this hash, if it has one left and its time is not over; within the
 // transaction that inserts the client, so that a use is lost only together with a client won. The id is for the trail.
 func spendRegistrationToken(ctx context.Context, q queryer, hash [32]byte, now time.Time) (id domain.RegistrationTokenID, ok bool, err error) {
-	err = one(ctx, q, `UPDATE registration_tokens SET uses_left = uses_left - 1
-		WHERE hash = $1 AND uses_left > 0 AND expires_at > $2 RETURNING id`, []any{hash[:], micros(now)}, fixed{id[:]})
+	err = one(ctx, q, "UPDATE registration_tokens SET uses_left = uses_left - 1 WHERE "+spendable+" RETURNING id",
+		[]any{hash[:], micros(now)}, fixed{id[:]})
 	if errors.Is(err, ErrNotFound) {
 		return id, false, nil
 	}

@@ -35,6 +35,17 @@ func (db *DB) Untally(ctx context.Context, key [32]byte) error {
 	return nil
 }
 
+// ForgetTally takes all of it back.
+func (db *DB) ForgetTally(ctx context.Context, key [32]byte) error {
+	_, err := write(ctx, db, single, func(ctx context.Context, q queryer) (int64, error) {
+		return change(ctx, q, "DELETE FROM tallies WHERE key = $1", key[:])
+	})
+	if err != nil {
+		return fmt.Errorf("forget tally: %w", err)
+	}
+	return nil
+}
+
 // Tallied reads a count without counting; zero where its window is over or never began.
 func (db *DB) Tallied(ctx context.Context, key [32]byte, now time.Time) (count int64, err error) {
 	err = one(ctx, db.reader, "SELECT count FROM tallies WHERE key = $1 AND expires_at > $2", []any{key[:], micros(now)}, &count)

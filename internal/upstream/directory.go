@@ -41,9 +41,18 @@ type directory struct {
 	since time.Time // when found was asked for; zero: never
 	tried time.Time // when last asked in vain
 	fault error
+	asked bool // anew, at this moment
 }
 
-// look returns the endpoints. A provider that answered once stays usable while its document cannot be had.
+// known tells whether the endpoints can be told without asking anybody, fresh or not.
+func (d *directory) known() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.discoverAt == "" || !d.since.IsZero()
+}
+
+// look returns the endpoints. A provider that answered once stays usable while its document cannot be had, and while it is
+// asked for it anew: one visitor waits for that, and not all.
 func (d *directory) look(ctx context.Context) (endpoints, error) {
 	if d.discoverAt == "" {
 		return d.pinned, nil
@@ -53,9 +62,11 @@ func (d *directory) look(ctx context.Context) (endpoints, error) {
 	found, known := d.found, !d.since.IsZero()
 	fresh := known && keyset.Remainder(now, d.since, rediscoverAfter) > 0
 	fault, throttled := d.fault, keyset.Remainder(now, d.tried, discoverRetry) > 0
+	will := fresh || known && (throttled || d.asked)
+	d.asked = d.asked || !will && !throttled
 	d.mu.Unlock()
 	switch {
-	case fresh || known && throttled:
+	case will:
 		return found, nil
 	case throttled:
 		return endpoints{}, fmt.Errorf("%w: %w", ErrUnavailable, fault)
@@ -63,6 +74,7 @@ func (d *directory) look(ctx context.Context) (endpoints, error) {
 	asked, err := d.discover(ctx) // those who ask at once share one fetch
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.asked = false
 	switch {
 	case err == nil:
 		d.found, d.since, d.tried = asked, now, time.Time{}

@@ -3,6 +3,7 @@ package upstream
 import (
 	"errors"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +40,48 @@ func TestEndpointsAreDiscoveredOnceWhenTheFirstTripNeedsThem(t *testing.T) {
 	if n := j.there.Requests(documentPath); n != 3 {
 		t.Errorf("%d discoveries: they are not throttled", n)
 	}
+}
+
+// A provider that falls silent when its document is to be read anew holds up the one who asks, and nobody else.
+func TestWhileADocumentIsReadAnewTheOneBeforeServes(t *testing.T) {
+	j := newJourney(t, standin.OIDC, nil)
+	if j.Known() {
+		t.Error("known before anybody asked")
+	}
+	before, err := j.AuthorizeURL(t.Context(), newTrip())
+	if err != nil || !j.Known() {
+		t.Fatal(err)
+	}
+	silence, asked := make(chan struct{}), make(chan error, 1)
+	j.there.Behave(standin.Behaviour{Until: silence})
+	j.clock.advance(rediscoverAfter)
+	go func() {
+		_, err := j.AuthorizeURL(t.Context(), newTrip())
+		asked <- err
+	}()
+	for j.there.Requests(documentPath) < 2 {
+		runtime.Gosched()
+	}
+	after, err := j.AuthorizeURL(t.Context(), newTrip())
+	j.directory.mu.Lock()
+	waits := j.directory.asked
+	j.directory.mu.Unlock()
+	if err != nil || !waits {
+		t.Errorf("%v; somebody still waits for the document: %t", err, waits)
+	}
+	if endOf(before) != endOf(after) {
+		t.Errorf("%s, not %s", after, before)
+	}
+	close(silence)
+	if err := <-asked; err != nil {
+		t.Error(err)
+	}
+}
+
+// endOf is an address without its query.
+func endOf(address string) string {
+	address, _, _ = strings.Cut(address, "?")
+	return address
 }
 
 func TestAProviderThatIsDownAtTheFirstTripIsNotAskedWithEveryVisitor(t *testing.T) {

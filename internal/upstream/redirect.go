@@ -67,6 +67,9 @@ func (p *Provider) FormPost() bool { return p.kind == typeApple }
 // GitLab's answer is taken where it comes; that they ask the person for it is not documented well enough to promise it.
 func (p *Provider) ProvesAuthTime() bool { return p.kind == typeOIDC }
 
+// Known tells whether AuthorizeURL needs to ask nobody.
+func (p *Provider) Known() bool { return p.directory.known() }
+
 // AuthorizeURL returns where to send the browser. ErrUnavailable: the provider's endpoints cannot be had right now.
 func (p *Provider) AuthorizeURL(ctx context.Context, t Trip) (string, error) {
 	if err := p.checkTrip(t); err != nil {

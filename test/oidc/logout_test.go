@@ -158,6 +158,19 @@ func TestAnotherSiteCannotPressTheButton(t *testing.T) { // SE04
 	})
 }
 
+// What a client posts is asked again by GET, with our cookies; what no address can hold is refused, from wherever it comes.
+func TestALogoutThatIsTooLongForAnAddressIsRefused(t *testing.T) {
+	onEngines(t, func(t *testing.T, w *world) {
+		long := "client_id=" + strings.Repeat("x", 13<<10)
+		for _, site := range []string{"cross-site", "same-origin"} {
+			r := w.Request("POST", "/logout", long, harness.Set("Content-Type", "application/x-www-form-urlencoded"), harness.Set("Sec-Fetch-Site", site))
+			if a := w.Do(r); a.Status != 400 || a.Header.Get("Location") != "" {
+				t.Errorf("%s: %d %.60s", site, a.Status, a.Header.Get("Location"))
+			}
+		}
+	})
+}
+
 func TestWithdrawingAConsentEndsWhatItAllowed(t *testing.T) {
 	onEngines(t, func(t *testing.T, w *world) {
 		p := w.SignedIn("pixel", w.Google.PersonNamed("alice").Subject, harness.As("todo-all", "openid offline_access account.read account.manage", w.Issuer))

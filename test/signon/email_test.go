@@ -256,3 +256,40 @@ func TestAMailServerThatIsDownCostsNoTrip(t *testing.T) {
 		account(t, w, trip, b.Submit("code-submit", "code", code))
 	})
 }
+
+// Whoever has patience guesses within the hourly limits for months. A hundred wrong codes without a right one between them
+// end it for browsers that are not known; the person's own goes on, and its right code begins the count anew.
+func TestSE09AHundredWrongCodesInARowAreTheLast(t *testing.T) {
+	onEngines(t, func(t *testing.T, w *harness.World) {
+		const address = "alice@example.com"
+		alice := mailed(t, w, address).PutCookie(signOn, "")
+		guess := func(n int) {
+			for i := range n {
+				if i%4 == 0 {
+					w.Clock.Step(time.Hour + time.Second)
+				}
+				b := w.Browser().Open(web().Path())
+				code := send(t, w, b, address)
+				for range 5 {
+					b.Submit("code-submit", "code", wrong(code))
+				}
+			}
+			w.Clock.Step(time.Hour + time.Second)
+		}
+		comes := func(b *harness.Web) bool {
+			code := send(t, w, b.Open(web().Path()), address)
+			return !b.Submit("code-submit", "code", code).Has("login-form")
+		}
+		guess(19) // 95, and a right one
+		if !comes(w.Browser()) {
+			t.Fatal("too soon")
+		}
+		guess(20)
+		if comes(w.Browser()) {
+			t.Error("a stranger's 101st guess counts")
+		}
+		if !comes(alice) || !comes(w.Browser()) {
+			t.Error("her own browser does not end it")
+		}
+	}, harness.YAML("limits: {email_codes_per_hour: -1, email_codes_asked_per_hour: -1}"))
+}

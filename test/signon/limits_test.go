@@ -106,6 +106,35 @@ func TestASilentProviderHoldsUpNobodyElse(t *testing.T) {
 	}
 }
 
+// And one that was silent from the start, so that nobody knows yet where to send people.
+func TestAProviderThatWasNeverHeardOfHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
+	w := harness.New(t, harness.SQLite)
+	phone := w.SignedIn("pixel", "ada")
+	const all, held = 70, 64
+	until := make(chan struct{})
+	w.Corp.Behave(standin.Behaviour{Until: until})
+	done := make(chan *harness.Web, all)
+	for range all {
+		b := w.Browser().Open(web().Path())
+		go func() { done <- b.Submit("provider-corp") }()
+	}
+	for _, b := range answered(t, all-held, done) {
+		told(b.Want("login-form"))
+	}
+	lives(t, w, phone)
+	if log := w.Log.String(); !strings.Contains(log, "too many wait for providers") {
+		t.Error("everybody waited")
+	}
+	if b := w.Browser().Open(web().Path()).Submit("provider-github"); b.Left == nil {
+		t.Errorf("another provider's people are held up too: %s", noticeText.FindString(b.Page))
+	}
+	close(until)
+	for range held {
+		<-done
+	}
+}
+
 // Whatever spelling strangers choose, the box behind it gets three mails an hour.
 func TestOneMailboxHasOneLimitInEverySpelling(t *testing.T) {
 	onEngines(t, func(t *testing.T, w *harness.World) {
@@ -142,8 +171,11 @@ func TestMailsAskedForFromOneAddressAreBoundedOnTwoNodes(t *testing.T) {
 		for i := range 6 {
 			b := w.Browser().Via(w.Nodes[i%2]).Open(web().Path()).
 				Submit("login-submit", "action", "email", "email", fmt.Sprintf("x%d@example.com", i))
-			if b.Has("code") != (i < 3) { // the fourth was Alice's
+			if b.Has("code") != (i < 4) { // Alice's led to her sign-in
 				t.Errorf("mail %d: at %s", i, b.At)
+			}
+			if i >= 4 && !strings.Contains(b.Page, "from your network") {
+				t.Errorf("mail %d: the person is told something else: %s", i, noticeText.FindString(b.Page))
 			}
 		}
 		known.Open(web("prompt", "login").Path())
@@ -151,6 +183,44 @@ func TestMailsAskedForFromOneAddressAreBoundedOnTwoNodes(t *testing.T) {
 		w.Clock.Step(time.Hour + time.Second)
 		ask(w, "x9@example.com").Want("code")
 	}, harness.YAML("limits: {email_codes_asked_per_hour: 4}"))
+}
+
+// Only codes that nobody typed in count against a network address: an office signs in of a morning, each with a code or two.
+func TestHonestPeopleBehindOneAddressDoNotKeepEachOtherOut(t *testing.T) {
+	onEngines(t, func(t *testing.T, w *harness.World) {
+		for i := range 6 {
+			trip, b := web(), w.Browser()
+			address := fmt.Sprintf("p%d@example.com", i)
+			b.Open(trip.Path()).Submit("login-submit", "action", "email", "email", address)
+			b.Want("code").Submit("code-resend", "action", "resend").Want("code")
+			account(t, w, trip, b.Submit("code-submit", "code", newest(t, w, address, 1)))
+		}
+		// What came before in the same trip, to somebody else, was nobody's sign-in.
+		trip, b := web(), w.Browser()
+		path, form := b.Open(trip.Path()).Form("login-submit")
+		form.Set("action", "email")
+		for _, address := range []string{"victim@example.com", "mallory@example.com"} {
+			form.Set("email", address)
+			b.Post(path, form).Want("code")
+		}
+		account(t, w, trip, b.Submit("code-submit", "code", newest(t, w, "mallory@example.com", 0)))
+		ask(w, "x1@example.com").Want("code")
+		ask(w, "x2@example.com").Want("login-form")
+	}, harness.YAML("limits: {email_codes_asked_per_hour: 2}"))
+}
+
+// A right code is no guess: whoever signs in often from a browser that keeps no cookie is not locked out by it.
+func TestARightCodeIsNotCountedAsAGuess(t *testing.T) {
+	onEngines(t, func(t *testing.T, w *harness.World) {
+		for i := range 21 { // one more than the guesses an hour
+			trip, b := web(), w.Browser()
+			code := send(t, w, b.Open(trip.Path()), "alice@example.com")
+			if b.Submit("code-submit", "code", code); b.Has("login-form") {
+				t.Fatalf("sign-in %d: %s", i, noticeText.FindString(b.Page))
+			}
+			account(t, w, trip, b)
+		}
+	}, harness.YAML("limits: {email_codes_per_hour: -1, email_codes_asked_per_hour: -1}"))
 }
 
 // Of a form sent twice, one code is sent and one is counted, whether the two meet or follow one another.

@@ -246,6 +246,19 @@ func TestWhatOnePersonSaidInATripIsNotAnothers(t *testing.T) {
 				t.Errorf("Bob agreed to nothing, and left for %v", b.Left)
 			}
 		})
+		t.Run("nor does what they agreed to, where the other came by another tab", func(t *testing.T) {
+			trip, b := web(), w.Browser()
+			b.Open(trip.Path()).SignInWith(w.Corp, "corp", "alice").Submit("consent-allow", "action", "allow").Want("passkey-skip")
+			path := b.At.String()
+			tab := own("prompt", "login")
+			erin := account(t, w, tab, b.Open(tab.Path()).SignInWith(w.Corp, "corp", "erin"))
+			if b.Open(path); b.Left != nil || !b.Has("consent-form") {
+				t.Fatalf("Erin was asked nothing: %v\n%s", b.Left, b.Page)
+			}
+			if got := account(t, w, trip, b); got != erin {
+				t.Errorf("%s, not %s", got, erin)
+			}
+		})
 		t.Run("nor does their consent hold for another", func(t *testing.T) {
 			trip, b := web(), w.Browser()
 			b.Open(trip.Path()).SignInWith(w.Corp, "corp", "carol")
@@ -254,5 +267,35 @@ func TestWhatOnePersonSaidInATripIsNotAnothers(t *testing.T) {
 			b.Open("/login?as=another&flow="+flow).SignInWith(w.Corp, "corp", "dave").Want("consent-form")
 			account(t, w, trip, b)
 		})
+	})
+}
+
+// A page says as whom it speaks. If somebody else has signed in by the time its button is pressed, in another tab, the
+// button is nobody's word: they are asked whether to go on as they.
+func TestAButtonPressedByOnePersonIsNotAnothersWord(t *testing.T) {
+	onEngines(t, func(t *testing.T, w *harness.World) {
+		for name, c := range map[string]struct {
+			trip   *harness.Trip
+			button string
+			form   url.Values
+		}{
+			"to agree":             {web(), "consent-allow", url.Values{"action": {"allow"}}},
+			"to go on as somebody": {own("prompt", "select_account"), "login-continue", url.Values{"action": {"continue"}}},
+		} {
+			b, before := w.Browser(), own()
+			account(t, w, before, b.Open(before.Path()).SignInWith(w.Corp, "corp", "alice"))
+			path, form := b.Open(c.trip.Path()).Form(c.button)
+			for k, v := range c.form {
+				form[k] = v
+			}
+			tab := own("prompt", "login")
+			bob := account(t, w, tab, b.Open(tab.Path()).SignInWith(w.Corp, "corp", "bob"))
+			if b.Post(path, form); b.Left != nil || b.Has("consent-form") || !b.Has("login-continue") {
+				t.Fatalf("%s: Bob was not asked as whom: %v\n%s", name, b.Left, b.Page)
+			}
+			if got := account(t, w, c.trip, b.Submit("login-continue", "action", "continue")); got != bob {
+				t.Errorf("%s: %s, not %s", name, got, bob)
+			}
+		}
 	})
 }

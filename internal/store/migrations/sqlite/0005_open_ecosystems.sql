@@ -1,7 +1,4 @@
--- Clients that no operator declared, and authorization_details. The columns have constant defaults, which neither engine
--- writes row by row; sessions come first, so that nothing else is held while this waits for the busiest table.
-
-ALTER TABLE sessions ADD COLUMN details TEXT NOT NULL DEFAULT '';
+-- Clients that no operator declared, and what else came with them.
 
 -- registered: how a client came here that no operator declared; '' for one that is declared.
 ALTER TABLE clients ADD COLUMN registered TEXT NOT NULL DEFAULT '';
@@ -32,5 +29,6 @@ CREATE TABLE unlinked (
     PRIMARY KEY (account_id, identity)
 ) STRICT;
 
--- What one client is to be told is found without reading what others are.
+-- What one client is to be told is found without reading what others are: one that stays silent keeps many waiting.
 CREATE INDEX notices_client ON notices (client_id, due_at);
+DROP INDEX notices_due;
