@@ -29,7 +29,7 @@ func (a *App) registrations() error {
 	}
 	a.registration = &registration.Service{
 		DB: a.db, Issuer: a.config.Issuer, Mode: mode(r.Mode), Documents: r.Documents, Terms: terms, Fetch: a.documents,
-		Limit: registration.NewLimit(),
+		Limit: registration.NewLimit(), Total: registration.NewTotal(),
 	}
 	a.clients.Registration = true
 	if r.Documents {

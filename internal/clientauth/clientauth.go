@@ -54,7 +54,7 @@ type Service struct {
 	// Registration tells whether there may be clients beside the declared ones.
 	Registration bool
 	// Discover reads the document of a client that is named by one; nil: no client is.
-	Discover func(ctx context.Context, id string) error
+	Discover func(ctx context.Context, id, ip string) error
 
 	Fetch *fetch.Client // of the keys that clients publish
 
@@ -69,11 +69,7 @@ func (s *Service) Client(ctx context.Context, c Credentials) (*domain.Client, er
 	if err != nil {
 		return nil, err
 	}
-	named := s.Named
-	if c.Begins {
-		named = s.Introduced
-	}
-	client, err := named(ctx, claim.id)
+	client, err := s.caller(ctx, c, claim.id)
 	if err != nil {
 		return nil, err
 	}
@@ -112,6 +108,14 @@ func (s *Service) Client(ctx context.Context, c Credentials) (*domain.Client, er
 	}
 	event.Add(ctx, "client", client.ID)
 	return client, nil
+}
+
+// caller is the client that somebody says it is.
+func (s *Service) caller(ctx context.Context, c Credentials, id string) (*domain.Client, error) {
+	if c.Begins {
+		return s.Introduced(ctx, id, c.IP)
+	}
+	return s.Named(ctx, id)
 }
 
 // errNoResource: nobody tried to authenticate, so there is nothing to guess and nothing to hide.

@@ -24,17 +24,20 @@ func (s *Service) Named(ctx context.Context, id string) (*domain.Client, error) 
 	case err != nil:
 		return nil, oauth.Unavailable(fmt.Errorf("read a registered client: %w", err))
 	}
+	if client.Registered == domain.RegisteredByDocument && s.Discover == nil {
+		return nil, nil // one that was read before documents were switched off
+	}
 	client.FirstParty = false // nobody who comes by this way is whoever runs this server
 	return client, nil
 }
 
 // Introduced is Named for requests that begin something: they alone may make this server read the document that a client
-// is named by (CIMD draft -01 §4).
-func (s *Service) Introduced(ctx context.Context, id string) (*domain.Client, error) {
+// is named by (CIMD draft -01 §4). ip is where the request came from, for limits.
+func (s *Service) Introduced(ctx context.Context, id, ip string) (*domain.Client, error) {
 	if client := s.index.of(s.Catalog()).clients[id]; client != nil || s.Discover == nil {
 		return s.Named(ctx, id)
 	}
-	if err := s.Discover(ctx, id); err != nil {
+	if err := s.Discover(ctx, id, ip); err != nil {
 		return nil, err
 	}
 	return s.Named(ctx, id)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/fetch"
+	"github.com/countersign/countersign/internal/httpd"
 	"github.com/countersign/countersign/internal/jose"
 	"github.com/countersign/countersign/internal/keyset"
 	"github.com/countersign/countersign/internal/oauth"
@@ -18,6 +19,15 @@ import (
 // address of its choice; declared clients are as many as the operator wants.
 const maxPublished = 4096
 
+// How many requests wait for key sets that clients publish, and how many of them for one client's. Those of registered
+// clients wait in a room of their own: anybody may let theirs fall silent, and a client of the operator's does not go
+// without for that.
+const (
+	waitingRoom   = 64
+	declaredShare = 32
+	strangerShare = 8
+)
+
 // freshness of published keys: as their owner says, within these bounds. A key that was taken out of the set is accepted
 // no longer than that while its owner can be reached, and for keyset.KeepWhileDown otherwise.
 var freshness = keyset.Options{FreshAtLeast: time.Minute, FreshAtMost: keyset.KeepWhileDown, Punctual: true}
@@ -26,6 +36,8 @@ var errFull = errors.New("the keys of too many clients were fetched within a min
 
 // published are the keys of clients that keep them at an address of theirs (RFC 7591 §2, jwks_uri).
 type published struct {
+	declared, strangers httpd.Room
+
 	mu         sync.Mutex
 	sets       map[string]*publishedSet // by client id
 	registered int                      // of them, those of registered clients
@@ -83,7 +95,12 @@ func (p *published) add(s *Service, c *domain.Client, now time.Time) (*published
 		return nil, errFull
 	}
 	load := func(ctx context.Context) ([]jose.PublicKey, time.Duration, error) { return s.fetchKeys(ctx, set.uri) }
-	set.cache = keyset.New(load, s.now, freshness)
+	o, id := freshness, c.ID
+	o.Enter = func() (func(), bool) { return p.declared.Enter(waitingRoom, declaredShare, id) }
+	if set.registered {
+		o.Enter = func() (func(), bool) { return p.strangers.Enter(waitingRoom, strangerShare, id) }
+	}
+	set.cache = keyset.New(load, s.now, o)
 	p.sets[c.ID] = set
 	if set.registered {
 		p.registered++

@@ -15,8 +15,8 @@ import (
 	"github.com/countersign/countersign/internal/oauth"
 )
 
-// MaxBytes is how large metadata may be.
-const MaxBytes = 64 << 10
+// MaxBytes is how large metadata may be: 16 KiB, and 8 for ten keys of RSA.
+const MaxBytes = 24 << 10
 
 // Metadata is what we understand. A member that is absent or null is its zero value; one that is not listed is ignored
 // (RFC 7591 §2), and so are names with a language tag (§2.2): pages show one name.
@@ -82,7 +82,7 @@ func (d *Document) Has(name string) bool {
 // its type. The error is invalid_client_metadata.
 func Parse(data []byte) (*Document, error) {
 	if len(data) > MaxBytes {
-		return nil, invalid("The client metadata is larger than 64 KiB.")
+		return nil, invalid("The client metadata is larger than 24 KiB.")
 	}
 	if _, err := jose.ParseObject(data); err != nil {
 		return nil, invalid("The client metadata is not one JSON object without duplicate members.").Because(err)

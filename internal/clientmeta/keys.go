@@ -11,8 +11,6 @@ import (
 	"github.com/countersign/countersign/internal/jose"
 )
 
-const maxKeys = 10 // several at once only while they are exchanged
-
 // keys: public ones, in the metadata or behind an address, never both (RFC 7591 §2).
 func (t *Terms) keys(m *Metadata, c *domain.Client) error {
 	if len(m.JWKS) > 0 && m.JWKSURI != "" {
@@ -27,7 +25,7 @@ func (t *Terms) keys(m *Metadata, c *domain.Client) error {
 		if err != nil {
 			return err
 		}
-		c.JWKS = set
+		c.JWKS, m.JWKS = set, set
 	}
 	signs := c.AuthMethod == domain.AuthPrivateKey || c.AuthMethod == domain.AuthSelfSigned || m.RequireSigned
 	if signs && len(c.JWKS) == 0 && c.JWKSURI == "" {
@@ -36,34 +34,29 @@ func (t *Terms) keys(m *Metadata, c *domain.Client) error {
 	return nil
 }
 
-// publicKeys judges a JWK Set. One key that is not public alone refuses all of it: what was sent here is no secret any
-// more (ATTACKS RG05).
+// publicKeys takes from a JWK Set what is used of it. One key that is not public alone refuses all of it: what was sent here
+// is no secret any more (ATTACKS RG05).
 func publicKeys(data []byte) (json.RawMessage, error) {
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	if err := json.Unmarshal(data, &set); err != nil || len(set.Keys) == 0 || len(set.Keys) > maxKeys {
+	keys, err := ReadKeys(data)
+	if err != nil || len(keys) == 0 || len(keys) > MaxKeys {
 		return nil, invalid("jwks must be a JWK Set of 1 to 10 keys.").Because(err)
 	}
-	usable := false
-	kids := map[string]bool{}
-	for _, raw := range set.Keys {
-		key, err := jose.ParsePublicJWK(raw)
+	for _, k := range keys {
 		switch {
-		case errors.Is(err, jose.ErrPrivateKey):
+		case errors.Is(k.Fault, jose.ErrPrivateKey):
 			return nil, invalid("jwks holds a private or symmetric key. It is no secret any more: make a new one, and send its public part alone.")
-		case err != nil:
-			continue // of a kind we do not know, or for encryption: none of our business (RFC 7517 §5)
-		case key.Kid != "" && kids[key.Kid]:
+		case errors.Is(k.Fault, ErrSameKid):
 			return nil, invalid("Two keys of jwks have one kid.")
 		}
-		kids[key.Kid] = true
-		usable = usable || slices.ContainsFunc(clientAlgs, func(alg domain.SigningAlg) bool { return key.Fits(jose.Alg(alg)) })
 	}
-	if !usable {
+	set, err := MarshalKeys(keys)
+	switch {
+	case err != nil:
+		return nil, invalid("jwks cannot be read.").Because(err)
+	case set == nil:
 		return nil, invalid("No key of jwks is for signing with ES256, PS256, RS256 or EdDSA.")
 	}
-	return slices.Clone(data), nil
+	return set, nil
 }
 
 // certificate: whom a certificate must be of (RFC 8705 §2.1.2).

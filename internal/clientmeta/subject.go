@@ -29,6 +29,12 @@ func (t *Terms) subject(m *Metadata, c *domain.Client) error {
 		return err
 	}
 	c.Pairwise = m.SubjectType == subjectPairwise
+	switch sector := c.Pairwise || m.SectorURI != ""; {
+	case sector && c.DeviceGrant: // it gets tokens without answering at any address: it would join a sector that others made
+		return invalid("A client with the device grant has no sector: leave out sector_identifier_uri, and pairwise of subject_type, or register the device as a client of its own.")
+	case sector && len(m.RedirectURIs) == 0:
+		return invalid("A sector is that of the redirect URIs: without any, leave out sector_identifier_uri, and pairwise of subject_type.")
+	}
 	if m.SectorURI != "" {
 		c.Sector = host(m.SectorURI)
 		return nil
@@ -58,6 +64,9 @@ func CheckSector(document []byte, redirects []string) error {
 	// The strict reader reads objects; an array inside one is judged alike.
 	if _, err := jose.ParseObject(slices.Concat([]byte(`{"uris":`), document, []byte("}"))); err != nil {
 		return invalid("sector_identifier_uri does not serve a JSON array.").Because(err)
+	}
+	if len(redirects) == 0 { // then it would endorse anybody
+		return invalid("sector_identifier_uri belongs to redirect URIs, and there are none.")
 	}
 	var listed []string
 	if err := json.Unmarshal(document, &listed); err != nil || listed == nil {

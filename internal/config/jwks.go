@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/countersign/countersign/internal/clientmeta"
 	"github.com/countersign/countersign/internal/jose"
 )
 
 const (
-	maxClientKeys    = 10 // several at once only while they are exchanged
 	audienceIssuer   = "issuer"
 	audienceLegacy   = "legacy"
 	jwksRemedy       = `write a JWK Set (RFC 7517 §5): {"keys": [{"kty": "EC", "crv": "P-256", "kid": "2026-11", "x": "…", "y": "…"}]}`
@@ -21,75 +21,39 @@ const (
 // would wonder about.
 func (v check) clientKeys(i int) {
 	where := at("clients", i, "jwks_file")
-	set, err := keySet(v.Clients[i].JWKS)
+	set, err := clientmeta.ReadKeys(v.Clients[i].JWKS)
 	switch {
 	case err != nil:
 		v.add(where, "it is not a JWK Set: "+err.Error(), jwksRemedy)
 		return
 	case len(set) == 0:
 		v.add(where, "there is no key in it", jwksRemedy)
-	case len(set) > maxClientKeys:
-		v.add(where, fmt.Sprintf("there are more than %d keys in it", maxClientKeys), "keep those the client signs with")
+	case len(set) > clientmeta.MaxKeys:
+		v.add(where, fmt.Sprintf("there are more than %d keys in it", clientmeta.MaxKeys), "keep those the client signs with")
 	}
-	seen := map[string]int{}
-	for j, raw := range set {
-		key, err := jose.ParsePublicJWK(raw)
+	for j, key := range set {
 		switch {
-		case errors.Is(err, jose.ErrPrivateKey):
+		case errors.Is(key.Fault, jose.ErrPrivateKey):
 			v.add(where, fmt.Sprintf("keys[%d] is no public key alone: it has private or symmetric members", j), privateKeyRemedy)
-			continue
-		case err != nil:
-			v.add(where, fmt.Sprintf("keys[%d] cannot be used: %v", j, err), "give it an EC P-256, an Ed25519 or an RSA key of 2048 to 4096 bits")
-			continue
-		case !signs(key):
-			v.add(where, fmt.Sprintf("keys[%d] is not for signing with ES256, PS256, RS256 or EdDSA", j), `remove it, or correct its "use" and "alg"`)
+		case key.PublicKey == nil:
+			v.add(where, fmt.Sprintf("keys[%d] cannot be used: %v", j, key.Fault), "give it an EC P-256, an Ed25519 or an RSA key of 2048 to 4096 bits")
+		case errors.Is(key.Fault, clientmeta.ErrNotForSigning):
+			v.add(where, fmt.Sprintf("keys[%d] is not for signing with ES256, PS256, RS256 or EdDSA", j), `remove it, or correct its "use", "key_ops" and "alg"`)
+		case errors.Is(key.Fault, clientmeta.ErrSameKid):
+			v.add(where, fmt.Sprintf("keys[%d] has the kid of keys[%d]", j, key.SameAs), "give each key a kid of its own")
 		case key.Kid == "" && len(set) > 1:
 			v.add(where, fmt.Sprintf("keys[%d] has no kid, and is not the only one", j), "give each key a kid, and let the client send it in the header")
 		}
-		if earlier, dup := seen[key.Kid]; dup && key.Kid != "" {
-			v.add(where, fmt.Sprintf("keys[%d] has the kid of keys[%d]", j, earlier), "give each key a kid of its own")
-		}
-		seen[key.Kid] = j
 	}
 }
 
-func signs(key *jose.PublicKey) bool {
-	for _, alg := range []jose.Alg{jose.ES256, jose.PS256, jose.RS256, jose.EdDSA} {
-		if key.Fits(alg) {
-			return true
-		}
-	}
-	return false
-}
-
-// keySet takes a JWK Set apart. The strict reader goes first: it refuses duplicate names.
-func keySet(data []byte) ([]json.RawMessage, error) {
-	members, err := jose.ParseObject(data)
-	if err != nil {
-		return nil, err
-	}
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	if err := json.Unmarshal(data, &set); err != nil || !members.Has("keys") {
-		return nil, errors.New(`"keys" is missing or no array`)
-	}
-	return set.Keys, nil
-}
-
-// publicKeys is the set as the database keeps it: the members that count and no other. Validate has judged it.
+// publicKeys is the set as the database keeps it. Validate has judged it.
 func publicKeys(data []byte) json.RawMessage {
-	set, err := keySet(data)
+	set, err := clientmeta.ReadKeys(data)
 	if err != nil {
 		return nil
 	}
-	var keys []jose.PublicKey
-	for _, raw := range set {
-		if key, err := jose.ParsePublicJWK(raw); err == nil {
-			keys = append(keys, *key)
-		}
-	}
-	out, err := jose.MarshalSet(keys)
+	out, err := clientmeta.MarshalKeys(set)
 	if err != nil {
 		return nil
 	}

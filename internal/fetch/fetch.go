@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
@@ -87,6 +88,8 @@ type Response struct {
 	Status int
 	Body   []byte
 	MaxAge time.Duration // from Cache-Control, less Age; zero if none
+
+	MediaType string // in lower case, without parameters; empty if none
 }
 
 // Get fetches a document. http URLs are refused unless loopback is allowed and the host is loopback. Callers that ask
@@ -156,7 +159,8 @@ func (c *Client) exchange(ctx context.Context, q request) (*Response, error) {
 	if int64(len(body)) > most {
 		return nil, fmt.Errorf("fetch from %s: %w: over %d bytes", u.Host, ErrTooLarge, most)
 	}
-	return &Response{Status: answer.StatusCode, Body: body, MaxAge: maxAge(answer.Header)}, nil
+	mediaType, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
+	return &Response{Status: answer.StatusCode, Body: body, MaxAge: maxAge(answer.Header), MediaType: mediaType}, nil
 }
 
 func (q *request) head(h http.Header) {

@@ -36,6 +36,9 @@ func (s *Service) refresh(ctx context.Context, c *call) (*Response, error) {
 	if ses.Tier == domain.TierStable && !c.client.Confidential() {
 		return nil, errUnguarded
 	}
+	if ses.Tier == domain.TierBearer && c.client.FAPI() {
+		return nil, errUnbound
+	}
 	carried, err := may.Carry(ceiling(ses), c.wish())
 	if err != nil {
 		return nil, err
@@ -64,3 +67,7 @@ func (s *Service) forewarn(ctx context.Context, c *call, may offer.Offer, p sess
 // be a slip in the configuration, so it signs nobody out.
 var errUnguarded = oauth.E(oauth.UnauthorizedClient,
 	"This session is guarded by the client's own authentication, and the client is now registered without any.")
+
+// errUnbound: a session that began as a bearer one stays one, and gives tokens that are bound to nothing.
+var errUnbound = oauth.E(oauth.UnauthorizedClient,
+	"This session began before the client was under its profile, and its tokens could be bound to nothing. Send the person to sign in again.")

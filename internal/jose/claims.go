@@ -149,11 +149,25 @@ func (c Claims) Digits(name string) (value string, ok bool, err error) {
 	return string(number), true, nil
 }
 
-// Text returns any member as it would be written in a form: a string as it is, everything else as JSON.
+// Text returns a member as it would be written in a form: a string as it is, a number or a truth value as JSON. false: it
+// is absent, or none of these.
 func (c Claims) Text(name string) (value string, ok bool) {
+	switch v := c.m[name].(type) {
+	case string:
+		return v, true
+	case json.Number:
+		return string(v), true
+	case bool:
+		return strconv.FormatBool(v), true
+	}
+	return "", false
+}
+
+// JSON returns any member as JSON.
+func (c Claims) JSON(name string) (value string, ok bool) {
 	v, ok := c.m[name]
-	if text, isString := v.(string); isString || !ok {
-		return text, ok
+	if !ok {
+		return "", false
 	}
 	written, err := json.Marshal(v)
 	return string(written), err == nil

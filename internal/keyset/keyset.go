@@ -22,6 +22,8 @@ const (
 	freshByDefault = time.Hour
 	fetchTimeout   = 5 * time.Second
 	runInterval    = 5 * time.Second
+	// patience is how long a fetch may take before those who have keys that will do go on with them.
+	patience = 500 * time.Millisecond
 )
 
 // ErrUnavailable is no verdict: nothing is known about a key, for the moment.
@@ -30,6 +32,7 @@ var ErrUnavailable = errors.New("the keys are not to be had right now")
 var (
 	errThrottled = errors.New("too soon after the last fetch")
 	errNoKeys    = errors.New("the key set holds no key we can use")
+	errCrowd     = errors.New("too many wait for keys at this moment")
 )
 
 // Throttled is an ErrUnavailable that ends on its own: after Wait the keys may be asked for again.
@@ -54,8 +57,11 @@ type Options struct {
 	// Retry is the interval between fetches as long as there are no keys at all; zero: Interval.
 	Retry time.Duration
 	// Punctual: keys that are no longer fresh are asked for before they are used, so that one that was taken out of the
-	// set is not accepted long after. It is for who does not Run.
+	// set is not accepted long after. It is for who does not Run. Where whoever publishes them is slow to answer, they are
+	// used meanwhile.
 	Punctual bool
+	// Enter asks for a place among those who wait for a fetch, and is told when it is free again; nil: any number may wait.
+	Enter func() (leave func(), ok bool)
 }
 
 // Cache keeps one set. Safe for concurrent use.
@@ -74,6 +80,7 @@ type Cache struct {
 
 // flight is one fetch that all who need it wait for.
 type flight struct {
+	late <-chan struct{} // closed when patience is over
 	done chan struct{}
 	err  error // to be read after done
 }
@@ -82,6 +89,9 @@ type flight struct {
 func New(load Load, now func() time.Time, o Options) *Cache {
 	if o.Retry == 0 {
 		o.Retry = Interval
+	}
+	if o.Enter == nil {
+		o.Enter = func() (func(), bool) { return func() {}, true }
 	}
 	return &Cache{load: load, now: now, o: o}
 }
@@ -110,6 +120,41 @@ func (c *Cache) Keys(ctx context.Context, settled func([]jose.PublicKey) bool) (
 		}
 		return nil, &Throttled{wait, errThrottled}
 	}
+	if enough {
+		return c.soon(ctx, f, held)
+	}
+	return c.landed(ctx, f, now)
+}
+
+// soon waits for a flight as long as patience lasts, with keys at hand that will do.
+func (c *Cache) soon(ctx context.Context, f *flight, held []jose.PublicKey) ([]jose.PublicKey, error) {
+	leave, ok := c.o.Enter()
+	if !ok {
+		return held, nil
+	}
+	defer leave()
+	select {
+	case <-f.done:
+	case <-f.late:
+		return held, nil
+	case <-ctx.Done():
+		return held, nil
+	}
+	if f.err != nil {
+		return held, nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.held, nil
+}
+
+// landed waits for a flight to its end.
+func (c *Cache) landed(ctx context.Context, f *flight, now time.Time) ([]jose.PublicKey, error) {
+	leave, ok := c.o.Enter()
+	if !ok {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, errCrowd)
+	}
+	defer leave()
 	select {
 	case <-f.done:
 	case <-ctx.Done():
@@ -117,13 +162,10 @@ func (c *Cache) Keys(ctx context.Context, settled func([]jose.PublicKey) bool) (
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case f.err == nil:
-		return c.held, nil
-	case enough:
-		return held, nil
+	if f.err != nil {
+		return nil, &Throttled{c.wait(now), f.err}
 	}
-	return nil, &Throttled{c.wait(now), f.err}
+	return c.held, nil
 }
 
 // LastTried is when whoever publishes the keys was last asked for them; zero: never.
@@ -169,7 +211,9 @@ func (c *Cache) refresh(ctx context.Context, now time.Time) *flight {
 	case c.wait(now) > 0:
 		return nil
 	}
-	f := &flight{done: make(chan struct{})}
+	late := make(chan struct{})
+	f := &flight{late: late, done: make(chan struct{})}
+	time.AfterFunc(patience, func() { close(late) })
 	c.flight, c.tried = f, now
 	go c.fly(context.WithoutCancel(ctx), f, now)
 	return f

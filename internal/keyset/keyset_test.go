@@ -165,3 +165,51 @@ func TestAnEmptyCacheIsFilledByOneFetch(t *testing.T) {
 		t.Errorf("tried %v", c.LastTried())
 	}
 }
+
+// silent answers no more, from its second fetch on, until the test ends.
+func silent(t *testing.T, o *owner) Load {
+	t.Helper()
+	end := make(chan struct{})
+	t.Cleanup(func() { close(end) })
+	return func(ctx context.Context) ([]jose.PublicKey, time.Duration, error) {
+		keys, fresh, err := o.load(ctx)
+		if o.fetches() > 1 {
+			<-end
+		}
+		return keys, fresh, err
+	}
+}
+
+// A client whose key server hangs goes on with the keys that are known; nobody waits five seconds for what changes nothing.
+func TestKeysThatWillDoAreUsedWhileTheirOwnerIsSilent(t *testing.T) {
+	o := newOwner(time.Minute, "a")
+	c := New(silent(t, o), o.now, clients)
+	want(t, c, "a", true, 0)
+	o.step(time.Minute)
+	began := time.Now()
+	for range 100 { // their patience is that of one
+		want(t, c, "a", true, 0)
+	}
+	if took := time.Since(began); took >= fetchTimeout || o.fetches() != 2 {
+		t.Errorf("%v, %d fetches", took, o.fetches())
+	}
+}
+
+// Who finds no place to wait is told at once, and needs none where the keys at hand will do.
+func TestNobodyWaitsWithoutAPlace(t *testing.T) {
+	o := newOwner(time.Minute, "a")
+	options, full, left := clients, false, 0
+	options.Enter = func() (func(), bool) { return func() { left++ }, !full }
+	c := New(silent(t, o), o.now, options)
+	want(t, c, "a", true, 0)
+	if left != 1 {
+		t.Errorf("places were left %d times", left)
+	}
+	full = true
+	o.step(time.Minute)
+	want(t, c, "a", true, 0)
+	_, err := c.Keys(t.Context(), has("b"))
+	if !errors.Is(err, ErrUnavailable) || !errors.Is(err, errCrowd) {
+		t.Error(err)
+	}
+}

@@ -43,7 +43,8 @@ type metadata struct {
 	RevocationAuth    []domain.AuthMethod `json:"revocation_endpoint_auth_methods_supported"`
 	IntrospectionAuth []domain.AuthMethod `json:"introspection_endpoint_auth_methods_supported"`
 
-	AssertionAlgs []jose.Alg `json:"token_endpoint_auth_signing_alg_values_supported"`
+	AssertionAlgs  []jose.Alg `json:"token_endpoint_auth_signing_alg_values_supported"`
+	RevocationAlgs []jose.Alg `json:"revocation_endpoint_auth_signing_alg_values_supported"`
 
 	IDTokenAlgs       []jose.Alg `json:"id_token_signing_alg_values_supported"`
 	UserInfoAlgs      []jose.Alg `json:"userinfo_signing_alg_values_supported"`
@@ -113,7 +114,8 @@ func (d *Door) metadata(detailTypes []string) *document {
 		RevocationAuth:    clientAuth,
 		IntrospectionAuth: []domain.AuthMethod{domain.AuthSecretBasic},
 
-		AssertionAlgs: append(clientauth.AssertionAlgs(), "Ed25519"), // both names of one (RFC 9864 §2.2)
+		AssertionAlgs:  append(clientauth.AssertionAlgs(), "Ed25519"), // both names of one (RFC 9864 §2.2)
+		RevocationAlgs: append(clientauth.AssertionAlgs(), "Ed25519"),
 
 		IDTokenAlgs:       []jose.Alg{jose.ES256, jose.RS256},
 		UserInfoAlgs:      []jose.Alg{jose.ES256, jose.RS256},

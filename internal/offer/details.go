@@ -15,7 +15,7 @@ import (
 
 // What one authorization_details may be. People read all of it before they agree, and app servers get it in a token.
 const (
-	maxDetails = 16 << 10 // bytes, as it came and as we write it
+	maxDetails = 8 << 10 // bytes, as it came and as we write it: a token with them must fit into a header
 	maxEntries = 16
 	maxNesting = 6 // objects and arrays in one another, below an entry
 )

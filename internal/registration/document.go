@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,30 +30,40 @@ const (
 	fetchWithin      = 9 * time.Second
 )
 
+// What strangers can make us read, and how many requests wait for it meanwhile (ATTACKS DS08).
+const (
+	documentsPerMinute = 60  // that we do not have, for one address
+	documentsAtOnce    = 600 // for all addresses together, in a minute
+	waitingRoom        = 64
+	waitingShare       = 16 // for one document, and of one address
+)
+
 var documentKind = fetch.Kind{Accept: "application/json", MaxBytes: documentBytes}
 
 // documents is the memory of one node about clients that are named by their documents.
 type documents struct {
 	once    sync.Once
 	failed  *httpd.Limiter // of one document
-	total   *httpd.Limiter // of all that anybody can make us do
+	asked   *httpd.Limiter // by one address
+	total   *httpd.Limiter // by all
+	waiting httpd.Room
 	flights singleflight.Group
 }
 
 func (d *documents) limits() *documents {
 	d.once.Do(func() {
 		d.failed = httpd.NewLimiter(fetchesPerMinute, 1<<14)
-		d.total = httpd.NewLimiter(registrationsAtOnce, 1)
+		d.asked = httpd.NewLimiter(documentsPerMinute, 1<<14)
+		d.total = httpd.NewLimiter(documentsAtOnce, 1)
 	})
 	return d
 }
 
-func (d *documents) all() *httpd.Limiter { return d.limits().total }
-
 // Discover reads the document that a client id is the address of, if it is one and what we have is not fresh. It is for
 // requests that begin something: nothing else makes this server fetch (CIMD draft -01 §4). Callers that ask for one client
-// at a time share one fetch. The error is invalid_request, slow_down or temporarily_unavailable.
-func (s *Service) Discover(ctx context.Context, id string) error {
+// at a time share one fetch, and few may wait for it. ip is where the request came from. The error is invalid_request,
+// slow_down or temporarily_unavailable.
+func (s *Service) Discover(ctx context.Context, id, ip string) error {
 	if !s.Documents || !clientmeta.IsDocumentID(id) {
 		return nil
 	}
@@ -66,10 +77,18 @@ func (s *Service) Discover(ctx context.Context, id string) error {
 	case now.Before(known.FreshUntil):
 		return nil
 	}
-	flight := s.documents.limits().flights.DoChan(id, func() (any, error) {
+	leave, ok := s.documents.limits().waiting.Enter(waitingRoom, waitingShare, "document "+id, "address "+ip)
+	switch {
+	case !ok && kept(known, now):
+		return nil
+	case !ok:
+		return oauth.Unavailable(errors.New("too many wait for the documents of clients"))
+	}
+	defer leave()
+	flight := s.documents.flights.DoChan(id, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchWithin)
 		defer cancel()
-		return nil, s.refresh(ctx, id, known, now)
+		return nil, s.refresh(ctx, id, ip, known, now)
 	})
 	select {
 	case <-ctx.Done():
@@ -79,11 +98,16 @@ func (s *Service) Discover(ctx context.Context, id string) error {
 	}
 }
 
+// kept tells whether what was read last may still be used where nothing newer is to be had.
+func kept(known *store.Registration, now time.Time) bool {
+	return known != nil && now.Before(known.FetchedAt.Add(keptAtMost))
+}
+
 // refresh reads a document and keeps what it says. While its server is down, what was read last is good for a day; a
 // document that is gone, or says something else than it may, is not kept.
-func (s *Service) refresh(ctx context.Context, id string, known *store.Registration, now time.Time) error {
-	stale := known != nil && now.Before(known.FetchedAt.Add(keptAtMost))
-	wait := max(s.documents.failed.Wait(id, now), s.documents.total.Take("", now))
+func (s *Service) refresh(ctx context.Context, id, ip string, known *store.Registration, now time.Time) error {
+	stale := kept(known, now)
+	wait := s.documents.wait(id, ip, stale, now)
 	switch {
 	case wait > 0 && stale:
 		return nil
@@ -106,7 +130,20 @@ func (s *Service) refresh(ctx context.Context, id string, known *store.Registrat
 	return nil
 }
 
-var errDocument = oauth.E(oauth.InvalidRequest, "This app names itself by an address where its description cannot be read: it must answer 200 with JSON of at most 5 kB, without a redirect, from the public Internet.")
+var errDocument = oauth.E(oauth.InvalidRequest, "This app names itself by an address where its description cannot be read: it must answer 200 with JSON (Content-Type: application/json) of at most 5 kB, without a redirect, from the public Internet.")
+
+// wait is how long the next fetch of a document must wait; zero: it need not, and is counted. To one address is counted
+// what it brings up that we do not have: that what we have grew old is nobody's doing.
+func (d *documents) wait(id, ip string, stale bool, now time.Time) time.Duration {
+	wait := d.failed.Wait(id, now)
+	if wait == 0 && !stale {
+		wait = d.asked.Take(ip, now)
+	}
+	if wait == 0 {
+		wait = d.total.Take("", now)
+	}
+	return wait
+}
 
 // down tells whether it is the server that fails, and not what it says.
 func down(err error) bool {
@@ -117,6 +154,9 @@ func down(err error) bool {
 }
 
 func (s *Service) keep(ctx context.Context, id string, known *store.Registration, answer *fetch.Response, now time.Time) error {
+	if !isJSON(answer.MediaType) { // or whatever a site lets its users put there could be a client (CIMD draft -01 §4.1)
+		return errDocument.Because(errors.New("it is not served as JSON"))
+	}
 	doc, err := clientmeta.Parse(answer.Body)
 	if err != nil {
 		return described(err)
@@ -134,6 +174,8 @@ func (s *Service) keep(ctx context.Context, id string, known *store.Registration
 	c.ID, c.RegisteredAt = id, now
 	if known != nil {
 		c.RegisteredAt = known.Client.RegisteredAt
+	} else if err := s.roomFor(ctx, c.Registered, now); err != nil {
+		return err
 	}
 	r, err := row(c, m)
 	if err != nil {
@@ -148,6 +190,10 @@ func (s *Service) keep(ctx context.Context, id string, known *store.Registration
 		return oauth.Unavailable(err)
 	}
 	return nil
+}
+
+func isJSON(mediaType string) bool {
+	return mediaType == "application/json" || (strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json"))
 }
 
 // described says to a person what is wrong with a document.

@@ -27,6 +27,7 @@ func (s *Service) Read(ctx context.Context, id, token string) (*Answer, error) {
 	if err := json.Unmarshal([]byte(found.Metadata), m); err != nil {
 		return nil, fmt.Errorf("read client metadata: %w", err)
 	}
+	m.JWKS = found.Client.JWKS
 	return s.answer(&found.Client, m, "", token), nil
 }
 

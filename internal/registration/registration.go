@@ -48,8 +48,10 @@ type Service struct {
 	Terms     clientmeta.Terms
 	Fetch     *fetch.Client
 	Limit     *httpd.Limiter // of registrations from one address; nil lifts it
+	Total     *httpd.Limiter // of those by anybody, from all addresses together; nil lifts it
 
 	documents documents
+	unused    unused
 }
 
 // The limits on strangers. What one address leaves behind is gone in a day, unless it is used.
@@ -60,6 +62,9 @@ const (
 
 // NewLimit makes the limit on registrations from one address.
 func NewLimit() *httpd.Limiter { return httpd.NewLimiter(registrationsPerMinute, 1<<14) }
+
+// NewTotal makes the limit on registrations by anybody, from all addresses together.
+func NewTotal() *httpd.Limiter { return httpd.NewLimiter(registrationsAtOnce, 1) }
 
 // Answer is RFC 7591 §3.2.1 and RFC 7592 §3.
 type Answer struct {
@@ -77,7 +82,7 @@ type Answer struct {
 // ErrNoCredentials, invalid_token, slow_down, and those of clientmeta.
 func (s *Service) Register(ctx context.Context, body []byte, presented, ip string) (*Answer, error) {
 	// 1. Who asks?
-	by, initial, err := s.admit(presented, ip)
+	by, initial, err := s.admit(ctx, presented, ip)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +120,7 @@ var errInitial = oauth.E(oauth.InvalidToken, "The initial access token is not go
 
 // admit decides who may register. Whoever shows a token is held to it, also where anybody may: it makes the client one that
 // somebody answers for.
-func (s *Service) admit(presented, ip string) (by domain.RegisteredBy, initial [32]byte, err error) {
+func (s *Service) admit(ctx context.Context, presented, ip string) (by domain.RegisteredBy, initial [32]byte, err error) {
 	now := s.DB.Now()
 	if err := limited(s.Limit.Take(ip, now)); err != nil {
 		return "", initial, err
@@ -124,10 +129,21 @@ func (s *Service) admit(presented, ip string) (by domain.RegisteredBy, initial [
 		if s.Mode != Open {
 			return "", initial, ErrNoCredentials
 		}
-		return domain.RegisteredByAnybody, initial, limited(s.documents.all().Take("", now))
+		if err := limited(s.Total.Take("", now)); err != nil {
+			return "", initial, err
+		}
+		return domain.RegisteredByAnybody, initial, s.roomFor(ctx, domain.RegisteredByAnybody, now)
 	}
 	initial, ok := apikey.RegistrationHash(presented)
 	if !ok {
+		return "", initial, errInitial
+	}
+	// Nothing is fetched for a token that somebody made up. Its use is taken with the client, in one transaction.
+	good, err := s.DB.RegistrationTokenGood(ctx, initial, now)
+	switch {
+	case err != nil:
+		return "", initial, oauth.Unavailable(err)
+	case !good:
 		return "", initial, errInitial
 	}
 	return domain.RegisteredByToken, initial, nil
@@ -163,8 +179,11 @@ func (s *Service) judge(ctx context.Context, m *clientmeta.Metadata, by domain.R
 	return c, m, nil
 }
 
+// row leaves the keys to the client: they are not kept twice.
 func row(c *domain.Client, m *clientmeta.Metadata) (store.Registration, error) {
-	text, err := json.Marshal(m)
+	kept := *m
+	kept.JWKS = nil
+	text, err := json.Marshal(kept)
 	if err != nil {
 		return store.Registration{}, fmt.Errorf("write client metadata: %w", err)
 	}

@@ -266,7 +266,7 @@ func TestATokenCarriesTheDetailsOfItsAudience(t *testing.T) {
 // rfc9396-12-03
 func TestLargeDetailsAreGoodFromPushToIntrospection(t *testing.T) {
 	withBank(t, func(t *testing.T, w *world) {
-		entry := `{"type":"payment","amount":"1","creditor":"` + strings.Repeat("x", 15<<10) + `"}`
+		entry := `{"type":"payment","amount":"1","creditor":"` + strings.Repeat("x", 8000) + `"}`
 		trip := asks("openid", "["+entry+"]")
 		a := w.Post("/par", trip.Query, payerSecret)
 		if a.Status != http.StatusCreated {
@@ -277,7 +277,16 @@ func TestLargeDetailsAreGoodFromPushToIntrospection(t *testing.T) {
 		got := w.Post("/token", trip.Redeem(trip.Code(b)), payerSecret)
 		seen := w.Introspect(got.String("access_token"), "bank-api", harness.OtherSecret)
 		sameDetails(t, "introspection", seen.JSON["authorization_details"], entry)
+		if a := w.Do(w.Request("GET", "/userinfo", "", harness.Set("Authorization", "Bearer "+got.String("access_token")))); a.Status != 200 {
+			t.Errorf("it does not fit into a header: %d %s", a.Status, a.Body)
+		}
 		sameDetails(t, "the library", w.seenBy(t, bankAudience, got.String("access_token")).Details, entry)
+		if a := w.Post("/revoke", url.Values{"token": {got.String("access_token")}}, payerSecret); a.Status != 200 {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+		if a := w.Introspect(got.String("access_token"), "bank-api", harness.OtherSecret); a.JSON["active"] != false {
+			t.Errorf("IR06: it was revoked and is %s", a.Body)
+		}
 	})
 }
 

@@ -77,7 +77,7 @@ func TestWhoGetsNoSignedAnswer(t *testing.T) {
 		refused(t, "nobody", w.Post("/introspect", token, accept), 401, oauth.InvalidClient)
 		other := w.Post("/introspect", token, harness.Basic(harness.OtherResource, harness.OtherSecret), accept)
 		c := w.verified(t, string(other.Body), "token-introspection+jwt")
-		if said, _ := c.Text("token_introspection"); said != `{"active":false}` {
+		if said, _ := c.JSON("token_introspection"); said != `{"active":false}` {
 			t.Errorf("another resource learns %s", said)
 		}
 	})

@@ -77,6 +77,9 @@ func TestAZ28WhatIsNoRequestObjectOfThisClient(t *testing.T) {
 			"an assertion":                   signed(t, w.key, "client-authentication+jwt", w.assertion("signer")),
 			"one in another":                 signed(t, w.key, objectType, good.with(claims{"request": "x"})),
 			"an address in it":               signed(t, w.key, objectType, good.with(claims{"request_uri": "https://x.example"})),
+			"a state in a list":              signed(t, w.key, objectType, good.with(claims{"state": []string{"s"}})),
+			"acr_values in a list":           signed(t, w.key, objectType, good.with(claims{"acr_values": []string{"phr"}})),
+			"a nonce that is an object":      signed(t, w.key, objectType, good.with(claims{"nonce": claims{"a": "b"}})),
 			"a resource that is a number":    signed(t, w.key, objectType, good.with(claims{"resource": 1})),
 		} {
 			// The answer's address stands beside the object: the client hears of it.
