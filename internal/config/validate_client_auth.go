@@ -45,17 +45,7 @@ func (v check) clientAuth(i int) {
 // publicClient: what ships to everybody authenticates with nothing (RFC 8252 §8.5).
 func (v check) publicClient(i int) {
 	c := &v.Clients[i]
-	for _, f := range []struct {
-		key   string
-		there bool
-	}{
-		{"secret_file", c.SecretFile != "" || c.Secret != ""},
-		{"previous_secret_file", c.OldSecretFile != "" || c.OldSecret != ""},
-	} {
-		if f.there {
-			v.add(at("clients", i, f.key), fmt.Sprintf("a %s client cannot keep a secret: everybody who has the app has it", c.Type), "remove the line; DPoP guards its tokens instead")
-		}
-	}
+	v.noSecrets(i, fmt.Sprintf("a %s client cannot keep a secret: everybody who has the app has it", c.Type), "remove the line; DPoP guards its tokens instead")
 	for _, f := range []struct {
 		key   string
 		there bool
@@ -70,19 +60,20 @@ func (v check) publicClient(i int) {
 	}
 }
 
+// noSecrets: who shows itself in another way has none.
+func (v check) noSecrets(i int, text, remedy string) {
+	c := &v.Clients[i]
+	if c.SecretFile != "" || c.Secret != "" {
+		v.add(at("clients", i, "secret_file"), text, remedy)
+	}
+	if c.OldSecretFile != "" || c.OldSecret != "" {
+		v.add(at("clients", i, "previous_secret_file"), text, remedy)
+	}
+}
+
 func (v check) signingClient(i int) {
 	c := &v.Clients[i]
-	for _, f := range []struct {
-		key   string
-		there bool
-	}{
-		{"secret_file", c.SecretFile != "" || c.Secret != ""},
-		{"previous_secret_file", c.OldSecretFile != "" || c.OldSecret != ""},
-	} {
-		if f.there {
-			v.add(at("clients", i, f.key), "a client that signs has no secret", "remove the line, or choose another auth_method")
-		}
-	}
+	v.noSecrets(i, "a client that signs has no secret", "remove the line, or choose another auth_method")
 	if c.AssertionAud != "" {
 		v.oneOf(at("clients", i, "assertion_audience"), c.AssertionAud, audienceIssuer, audienceLegacy)
 	}

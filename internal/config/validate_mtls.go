@@ -92,17 +92,7 @@ func (c *Client) byCertificate() bool { return domain.AuthMethod(c.AuthMethod).B
 // certified is the client of mutual TLS: no secret, and either one subject of an authority's or keys of its own.
 func (v check) certified(i int) {
 	c := &v.Clients[i]
-	for _, f := range []struct {
-		key   string
-		there bool
-	}{
-		{"secret_file", c.SecretFile != "" || c.Secret != ""},
-		{"previous_secret_file", c.OldSecretFile != "" || c.OldSecret != ""},
-	} {
-		if f.there {
-			v.add(at("clients", i, f.key), "a client that authenticates by its certificate has no secret", "remove the line, or choose another auth_method")
-		}
-	}
+	v.noSecrets(i, "a client that authenticates by its certificate has no secret", "remove the line, or choose another auth_method")
 	if c.AssertionAud != "" {
 		v.add(at("clients", i, "assertion_audience"), "it belongs to auth_method: private_key_jwt", "set that, or remove the line")
 	}

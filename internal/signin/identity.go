@@ -8,6 +8,7 @@ import (
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/event"
 	"github.com/countersign/countersign/internal/jose"
+	"github.com/countersign/countersign/internal/keyset"
 	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/internal/store"
 	"github.com/countersign/countersign/internal/upstream"
@@ -117,7 +118,7 @@ func upstreamError(err error) error {
 		return oauth.E(oauth.InvalidRequest, "The provider's id_token was refused. Sign in with the provider again and send the new one.").Because(err)
 	}
 	fault := oauth.Unavailable(err)
-	var throttled *upstream.Throttled
+	var throttled *keyset.Throttled
 	if errors.As(err, &throttled) {
 		fault.RetryAfter = max(fault.RetryAfter, throttled.Wait)
 	}

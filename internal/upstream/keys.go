@@ -40,11 +40,7 @@ func findKey(ctx context.Context, c *keyset.Cache, kid string, alg jose.Alg) (cr
 		_, final := pick(held, kid, alg)
 		return final
 	})
-	var throttled *keyset.Throttled
-	switch {
-	case errors.As(err, &throttled):
-		return nil, &Throttled{throttled.Wait, err}
-	case err != nil:
+	if err != nil { // a *keyset.Throttled among them
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	key, _ := pick(keys, kid, alg)

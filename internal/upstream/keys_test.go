@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/internal/jose"
+	"github.com/countersign/countersign/internal/keyset"
 )
 
 // unknownKid is a token nobody signed: its kid is looked up before its signature is.
@@ -91,7 +92,7 @@ func TestAThrottledKeyIsSaidWhenToComeBackFor(t *testing.T) {
 	s := newScene(t, Settings{Type: "google"}, testKeys["rsa"])
 	wantWait := func(want time.Duration) {
 		t.Helper()
-		var throttled *Throttled
+		var throttled *keyset.Throttled
 		err := s.verify(t, "rsa2")
 		if !errors.As(err, &throttled) || !errors.Is(err, ErrUnavailable) || errors.Is(err, ErrToken) || throttled.Wait != want {
 			t.Fatalf("err = %v, want %v to wait", err, want)

@@ -6,7 +6,6 @@ package upstream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -20,22 +19,9 @@ var (
 	// ErrToken is wrapped by Refusal.
 	ErrToken = errors.New("id_token refused")
 	// ErrUnavailable: the provider, or its keys, cannot be had right now, or an unknown kid came while refetching is
-	// throttled. It is no verdict about the token.
+	// throttled (a *keyset.Throttled, which says for how long). It is no verdict about the token.
 	ErrUnavailable = errors.New("the provider is not available right now")
 )
-
-// Throttled is an ErrUnavailable that ends on its own: after Wait the keys may be asked for again.
-type Throttled struct {
-	Wait  time.Duration
-	cause error
-}
-
-func (t *Throttled) Error() string {
-	return fmt.Sprintf("%v for %v: %v", ErrUnavailable, t.Wait, t.cause)
-}
-
-// Unwrap returns ErrUnavailable and the cause.
-func (t *Throttled) Unwrap() []error { return []error{ErrUnavailable, t.cause} }
 
 // Refusal is a verdict with a sentence: of Verify, one the app's developer can act on; of Redeem, one for the person in
 // front of a page. It wraps ErrToken, and what caused it.
