@@ -405,6 +405,9 @@ func (w *World) writeConfig(public, admin, more string) string {
 	return filepath.Join(w.dir, "countersign.yaml")
 }
 
+// Redeclare replaces the clients that Clients added; they count from the next Restart.
+func (w *World) Redeclare(clients string) { w.options.clients = clients }
+
 // Config loads the world's configuration.
 func (w *World) Config() *config.Config {
 	w.T.Helper()
