@@ -155,7 +155,7 @@ func (a *App) build() error {
 	}
 	a.tokens.Client = a.clients.Named
 	a.farewells = &backchannel.Service{
-		DB: a.db, Tokens: a.tokens, Client: a.clients.Named, Fetch: a.outbound, Strangers: a.documents,
+		DB: a.db, Tokens: a.tokens, Client: a.clients.Named, Fetch: a.outbound, Strangers: a.documents, Pace: backchannel.NewPace(),
 		GaveUp: func(err error) { a.log.Warn("a back-channel logout was given up", "cause", err) },
 		Silent: func(err error) { a.log.Warn("a client takes no back-channel logouts", "cause", err) },
 	}

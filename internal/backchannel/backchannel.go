@@ -8,11 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/fetch"
+	"github.com/countersign/countersign/internal/httpd"
 	"github.com/countersign/countersign/internal/store"
 	"github.com/countersign/countersign/internal/token"
 )
@@ -24,6 +26,10 @@ const (
 	lease      = 30 * time.Second // longer than a try with all it writes: no other node sends meanwhile
 	atOnce     = 64               // tries under way on this node
 	maxBackoff = time.Hour
+
+	// strangersPerMinute is how many tries one host gets from clients that nobody answers for: any of them may name it, and
+	// may end sessions of its own as it likes.
+	strangersPerMinute = 60
 )
 
 // Service does it. Its fields are set by app before Run; it must not be copied afterwards.
@@ -34,12 +40,17 @@ type Service struct {
 	Fetch  *fetch.Client
 	// Strangers posts to clients that nobody declared, who may not choose what the operator may (ATTACKS RG01); nil: Fetch.
 	Strangers *fetch.Client
+	// Pace bounds what clients that nobody answers for have us say to one host; nil lifts it.
+	Pace *httpd.Limiter
 
 	GaveUp func(error) // hears why a client was not told, outside of any request; nil: nobody does
 	Silent func(error) // hears of a client that has not answered for a while: what it is to be told waits; nil: nobody does
 
 	lines lines
 }
+
+// NewPace makes the limit of Service.Pace.
+func NewPace() *httpd.Limiter { return httpd.NewLimiter(strangersPerMinute, 1<<12) }
 
 // Run sends what is due until ctx ends, and then waits for the tries under way.
 func (s *Service) Run(ctx context.Context) {
@@ -115,6 +126,10 @@ func (s *Service) settle(ctx context.Context, n store.Notice) {
 		_ = s.DB.NoticeDone(ctx, n.ID)
 		return
 	}
+	if wait := s.paced(client); wait > 0 {
+		_ = s.DB.NoticeLater(ctx, n.ID, s.DB.Now().Add(wait))
+		return
+	}
 	again, err := s.send(ctx, client, n)
 	s.note(n.ClientID, again, err)
 	if err == nil {
@@ -130,6 +145,18 @@ func (s *Service) settle(ctx context.Context, n store.Notice) {
 	if s.GaveUp != nil {
 		s.GaveUp(fmt.Errorf("client %s was not told that %s is over: %w", n.ClientID, n.SessionID, err))
 	}
+}
+
+// paced is how long a client's host must be left alone; zero: it need not, and the try is counted.
+func (s *Service) paced(client *domain.Client) time.Duration {
+	if !client.Unverified() {
+		return 0
+	}
+	u, err := url.Parse(client.BackchannelLogout)
+	if err != nil {
+		return 0 // send refuses it
+	}
+	return s.Pace.Take(strings.ToLower(u.Hostname()), s.DB.Now())
 }
 
 // note keeps whether the client answers: one that refuses does, too.

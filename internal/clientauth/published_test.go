@@ -8,6 +8,7 @@ import (
 
 	"github.com/countersign/countersign/internal/domain"
 	"github.com/countersign/countersign/internal/fetch"
+	"github.com/countersign/countersign/internal/keyset"
 )
 
 // Whoever may register clients at will cannot fill the memory, or take the place of what the operator declared.
@@ -71,5 +72,25 @@ func TestTheKeysOfAClientAreThoseOfItsAddress(t *testing.T) {
 	moved, err3 := s.published.of(s, &domain.Client{ID: "app", JWKSURI: "https://app.example/new", Registered: domain.RegisteredByToken})
 	if err1 != nil || err2 != nil || err3 != nil || first != same || first == moved || s.published.registered != 1 {
 		t.Errorf("%v %v %v, %d", err1, err2, err3, s.published.registered)
+	}
+}
+
+// Anybody may let the server of their keys fall silent. The operator's own clients wait elsewhere.
+func TestStrangersTakeNoPlaceOfADeclaredClient(t *testing.T) {
+	s := &Service{Fetch: fetch.New(fetch.Options{})}
+	ask := func(id string, how domain.RegisteredBy) error {
+		_, err := s.Keys(t.Context(), &domain.Client{ID: id, JWKSURI: "https://keys.local/", Registered: how}) // refused, no socket
+		return err
+	}
+	for n := range waitingRoom {
+		if _, ok := s.published.strangers.Enter(waitingRoom, strangerShare, fmt.Sprint("r", n/strangerShare)); !ok {
+			t.Fatal(n)
+		}
+	}
+	if err := ask("another", domain.RegisteredByAnybody); errors.Is(err, fetch.ErrAddress) || !errors.Is(err, keyset.ErrUnavailable) {
+		t.Errorf("one stranger more: %v", err)
+	}
+	if err := ask("declared", ""); !errors.Is(err, fetch.ErrAddress) {
+		t.Errorf("a declared client: %v", err)
 	}
 }

@@ -174,6 +174,10 @@ func TestMetadataThatIsRefused(t *testing.T) {
 		{"unsigned requests", `{` + web + `,"request_object_signing_alg":"none"}`, oauth.InvalidClientMetadata},
 		{"signed requests without keys", `{` + web + `,"require_signed_request_object":true}`, oauth.InvalidClientMetadata},
 		{"an unknown subject type", `{` + web + `,"subject_type":"secret"}`, oauth.InvalidClientMetadata},
+		{"RG07 a device in a sector of its choice", `{"grant_types":["urn:ietf:params:oauth:grant-type:device_code"],"token_endpoint_auth_method":"none","subject_type":"pairwise","sector_identifier_uri":"https://victim.example/any.json"}`, oauth.InvalidClientMetadata},
+		{"a device in the sector of a redirect it never answers at", `{"redirect_uris":["https://victim.example/cb"],"grant_types":["authorization_code","urn:ietf:params:oauth:grant-type:device_code"],"subject_type":"pairwise"}`, oauth.InvalidClientMetadata},
+		{"a device in a sector, and public so far", `{"redirect_uris":["https://a.example/cb"],"grant_types":["authorization_code","urn:ietf:params:oauth:grant-type:device_code"],"sector_identifier_uri":"https://a.example/any.json"}`, oauth.InvalidClientMetadata},
+		{"RG07 a service in a sector", `{"grant_types":["client_credentials"],"sector_identifier_uri":"https://victim.example/any.json"}`, oauth.InvalidClientMetadata},
 		{"oidc-registration-5-02 pairwise over two hosts", `{"redirect_uris":["https://a.example/cb","https://b.example/cb"],"subject_type":"pairwise"}`, oauth.InvalidClientMetadata},
 		{"a negative age", `{` + web + `,"default_max_age":-1}`, oauth.InvalidClientMetadata},
 		{"a fragment in an address", `{` + web + `,"backchannel_logout_uri":"https://app.example/x#y"}`, oauth.InvalidClientMetadata},
@@ -277,6 +281,9 @@ func TestASectorListsEveryRedirectURI(t *testing.T) {
 	c, _, err = judged(t, domain.RegisteredByToken, `{"redirect_uris":["https://a.example/cb","https://a.example/2"],"subject_type":"pairwise"}`)
 	if err != nil || !c.Pairwise || c.Sector != "a.example" {
 		t.Errorf("%+v %v", c, err)
+	}
+	if CheckSector([]byte(`[]`), nil) == nil || CheckSector([]byte(`["https://victim.example/cb"]`), nil) == nil {
+		t.Error("a list endorses who has no redirect URIs")
 	}
 }
 

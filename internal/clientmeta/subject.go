@@ -30,7 +30,7 @@ func (t *Terms) subject(m *Metadata, c *domain.Client) error {
 	}
 	c.Pairwise = m.SubjectType == subjectPairwise
 	switch sector := c.Pairwise || m.SectorURI != ""; {
-	case sector && c.DeviceGrant: // it gets tokens without answering at any address: it would join a sector that others made
+	case sector && c.DeviceGrant: // it gets tokens without answering at any address: it would join a sector that others made (ATTACKS RG07)
 		return invalid("A client with the device grant has no sector: leave out sector_identifier_uri, and pairwise of subject_type, or register the device as a client of its own.")
 	case sector && len(m.RedirectURIs) == 0:
 		return invalid("A sector is that of the redirect URIs: without any, leave out sector_identifier_uri, and pairwise of subject_type.")

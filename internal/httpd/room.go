@@ -3,7 +3,7 @@ package httpd
 import "sync"
 
 // Room bounds how many requests wait for somebody else's server. Each holds one of the node's places in flight, and a
-// server that falls silent would take them all, those of refreshes too. So there are fewer places for such
+// server that falls silent would take them all, those of refreshes too (ATTACKS RG08). So there are fewer places for such
 // requests, of which nobody has more than a share, and nobody waits for one: who finds none is told at once and tries
 // again. The zero Room is empty.
 type Room struct {

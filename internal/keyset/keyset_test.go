@@ -166,7 +166,7 @@ func TestAnEmptyCacheIsFilledByOneFetch(t *testing.T) {
 	}
 }
 
-// silent answers no more, from its second fetch on, until the test ends.
+// silent answers no more from its second fetch on.
 func silent(t *testing.T, o *owner) Load {
 	t.Helper()
 	end := make(chan struct{})
@@ -174,13 +174,17 @@ func silent(t *testing.T, o *owner) Load {
 	return func(ctx context.Context) ([]jose.PublicKey, time.Duration, error) {
 		keys, fresh, err := o.load(ctx)
 		if o.fetches() > 1 {
-			<-end
+			select {
+			case <-end:
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
 		}
 		return keys, fresh, err
 	}
 }
 
-// A client whose key server hangs goes on with the keys that are known; nobody waits five seconds for what changes nothing.
+// RG08: a client whose key server hangs goes on with the keys that are known; nobody waits five seconds for what changes nothing.
 func TestKeysThatWillDoAreUsedWhileTheirOwnerIsSilent(t *testing.T) {
 	o := newOwner(time.Minute, "a")
 	c := New(silent(t, o), o.now, clients)

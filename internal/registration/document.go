@@ -30,12 +30,12 @@ const (
 	fetchWithin      = 9 * time.Second
 )
 
-// What strangers can make us read, and how many requests wait for it meanwhile (ATTACKS DS08).
+// What strangers can make us read, and how many requests wait for it meanwhile (ATTACKS RG08, RG10).
 const (
 	documentsPerMinute = 60  // that we do not have, for one address
 	documentsAtOnce    = 600 // for all addresses together, in a minute
 	waitingRoom        = 64
-	waitingShare       = 16 // for one document, and of one address
+	waitingShare       = 16 // for one document, and of one address; or for one host
 )
 
 var documentKind = fetch.Kind{Accept: "application/json", MaxBytes: documentBytes}
@@ -199,5 +199,8 @@ func isJSON(mediaType string) bool {
 // described says to a person what is wrong with a document.
 func described(err error) error {
 	e := oauth.AsError(err)
+	if e.Code == oauth.TemporarilyUnavailable { // nothing was judged
+		return e
+	}
 	return oauth.E(oauth.InvalidRequest, "The description of this app is not one we take: "+e.Description).Because(fmt.Errorf("%s: %w", e.Code, err))
 }

@@ -2,7 +2,10 @@ package registration
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
+	"strings"
 
 	"github.com/countersign/countersign/internal/clientmeta"
 	"github.com/countersign/countersign/internal/domain"
@@ -17,9 +20,9 @@ func (s *Service) checkSector(ctx context.Context, m *clientmeta.Metadata) error
 	if m.SectorURI == "" {
 		return nil
 	}
-	answer, err := s.Fetch.GetDocument(ctx, m.SectorURI, fetch.JSON)
+	answer, err := s.get(ctx, "sector_identifier_uri", m.SectorURI, fetch.JSON)
 	if err != nil {
-		return unreadable("sector_identifier_uri", err)
+		return err
 	}
 	return clientmeta.CheckSector(answer.Body, m.RedirectURIs)
 }
@@ -29,15 +32,33 @@ func (s *Service) fetchLogo(ctx context.Context, m *clientmeta.Metadata, c *doma
 	if m.LogoURI == "" {
 		return nil
 	}
-	answer, err := s.Fetch.GetDocument(ctx, m.LogoURI, image)
+	answer, err := s.get(ctx, "logo_uri", m.LogoURI, image)
 	if err != nil {
-		return unreadable("logo_uri", err)
+		return err
 	}
 	if text, remedy := clientmeta.CheckLogo(answer.Body); text != "" || len(answer.Body) == 0 {
 		return oauth.E(oauth.InvalidClientMetadata, "logo_uri serves no picture we show: "+text+" ("+remedy+").")
 	}
 	c.Logo, c.LogoType = answer.Body, clientmeta.LogoType(answer.Body)
 	return nil
+}
+
+// get fetches what a member points at, where there is a place to wait for the server that it names (ATTACKS RG08).
+func (s *Service) get(ctx context.Context, name, address string, kind fetch.Kind) (*fetch.Response, error) {
+	host := address
+	if u, err := url.Parse(address); err == nil {
+		host = strings.ToLower(u.Hostname())
+	}
+	leave, ok := s.fetching.Enter(waitingRoom, waitingShare, host)
+	if !ok {
+		return nil, oauth.Unavailable(errors.New("too many wait for what clients point at"))
+	}
+	defer leave()
+	answer, err := s.Fetch.GetDocument(ctx, address, kind)
+	if err != nil {
+		return nil, unreadable(name, err)
+	}
+	return answer, nil
 }
 
 func unreadable(name string, cause error) error {

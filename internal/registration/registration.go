@@ -51,6 +51,7 @@ type Service struct {
 	Total     *httpd.Limiter // of those by anybody, from all addresses together; nil lifts it
 
 	documents documents
+	fetching  httpd.Room // what a registration points at
 	unused    unused
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 // What anybody may leave behind is bounded as a whole, whatever number of addresses they have: so many clients that nobody
-// answers for and nobody used yet, of each kind. Those are gone a day after they came (ATTACKS DS08).
+// answers for and nobody used yet, of each kind. Those are gone a day after they came (ATTACKS RG10).
 const (
 	maxUnused  = 10_000
 	countEvery = 5 * time.Second
@@ -30,26 +30,39 @@ type counted struct {
 
 // roomFor refuses one more client where there are too many that nobody uses.
 func (s *Service) roomFor(ctx context.Context, by domain.RegisteredBy, now time.Time) error {
-	s.unused.mu.Lock()
-	defer s.unused.mu.Unlock()
-	last, known := s.unused.of[by]
-	if passed := now.Sub(last.at); !known || passed < 0 || passed >= countEvery {
-		n, err := s.DB.UnusedRegistrations(ctx, by, now, maxUnused)
-		if err != nil {
+	n, known := s.unused.oneMore(by, now)
+	if !known {
+		var err error
+		if n, err = s.DB.UnusedRegistrations(ctx, by, now, maxUnused); err != nil {
 			return oauth.Unavailable(err)
 		}
-		if s.unused.of == nil {
-			s.unused.of = map[domain.RegisteredBy]counted{}
-		}
-		last = counted{n, now}
+		s.unused.set(by, counted{n, now})
 	}
-	if last.n >= maxUnused {
-		e := oauth.E(oauth.TemporarilyUnavailable, fmt.Sprintf("More than %d apps were registered here in a day that nobody has used. Try again later, or ask the operator for an initial access token.", maxUnused))
-		e.RetryAfter = time.Minute
-		s.unused.of[by] = last
-		return e
+	if n < maxUnused {
+		return nil
 	}
-	last.n++
-	s.unused.of[by] = last
-	return nil
+	e := oauth.E(oauth.TemporarilyUnavailable, fmt.Sprintf("%d apps were registered here within a day that nobody has used. Try again later, or ask the operator for an initial access token.", maxUnused))
+	e.RetryAfter = time.Minute
+	return e
+}
+
+// oneMore returns how many there were, and counts one; not known: it was too long ago.
+func (u *unused) oneMore(by domain.RegisteredBy, now time.Time) (n int, known bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	last, known := u.of[by]
+	if passed := now.Sub(last.at); !known || passed < 0 || passed >= countEvery {
+		return 0, false
+	}
+	u.of[by] = counted{last.n + 1, last.at}
+	return last.n, true
+}
+
+func (u *unused) set(by domain.RegisteredBy, c counted) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.of == nil {
+		u.of = map[domain.RegisteredBy]counted{}
+	}
+	u.of[by] = c
 }

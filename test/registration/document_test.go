@@ -89,6 +89,8 @@ func TestADocumentThatIsRefused(t *testing.T) {
 		good := w.describe("/good", "", publicApp())
 		for what, p := range map[string]page{
 			"not there":        {status: 404, body: "{}"},
+			"a page":           {body: publicApp().with("client_id", at+"/x").String(), kind: "text/html; charset=utf-8"},
+			"JSON by chance":   {body: publicApp().with("client_id", at+"/x").String(), kind: "text/plain"},
 			"an error":         {status: 500, body: publicApp().with("client_id", at+"/x").String()},
 			"made":             {status: 201, body: publicApp().with("client_id", at+"/x").String()},
 			"a redirect":       {status: 302, to: good},
@@ -111,7 +113,7 @@ func TestADocumentThatIsRefused(t *testing.T) {
 		if n := w.site.count("/good"); n != 0 {
 			t.Error("a redirect was followed")
 		}
-		w.site.put("/x", page{body: publicApp().with("client_id", at+"/x").String()})
+		w.site.put("/x", page{body: publicApp().with("client_id", at+"/x").String(), kind: "Application/App+JSON; charset=utf-8"})
 		w.Clock.Step(time.Minute)
 		if !w.begin(at+"/x", loopback) { // cimd-4.4-02: no refusal is kept
 			t.Error("what is mended is not read again")

@@ -1,8 +1,10 @@
 package registration
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -255,5 +257,34 @@ func TestADisabledClientManagesNothing(t *testing.T) {
 		if state, err := db.ClientState(t.Context(), client.String("client_id")); err != nil || state != domain.ClientDisabled {
 			t.Errorf("%v %v", state, err)
 		}
+	})
+}
+
+// The keys of a client are kept once, and without what nobody reads.
+func TestTheKeysOfAClientAreKeptOnce(t *testing.T) {
+	onEngines(t, openYAML, func(t *testing.T, w *world) {
+		key := map[string]any{
+			"kty": "EC", "crv": "P-256", "kid": "a", "x5c": []string{strings.Repeat("A", 6000)},
+			"x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+		}
+		app := webApp().with("jwks", map[string]any{"keys": []any{key}})
+		client := w.registered(t, app)
+		check := func(what string) {
+			t.Helper()
+			read := w.manage("GET", client, "")
+			if got := fmt.Sprint(read.JSON["jwks"]); !strings.Contains(got, "f83OJ3D2") || strings.Contains(got, "x5c") {
+				t.Errorf("%s: %s", what, read.Body)
+			}
+			stored, err := w.Store().Registration(t.Context(), client.String("client_id"), sha256.Sum256([]byte(client.String("registration_access_token"))))
+			if err != nil || strings.Contains(stored.Metadata, "jwks") || len(stored.Client.JWKS) > 300 {
+				t.Errorf("%s: %+v %v", what, stored, err)
+			}
+		}
+		check("registered")
+		if a := w.manage("PUT", client, app.with("client_id", client.String("client_id")).String()); a.Status != 200 {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		check("replaced")
+		wantError(t, "more than metadata needs", w.post(app.with("more", strings.Repeat("x", 24<<10)).String()), http.StatusBadRequest, "invalid_client_metadata")
 	})
 }

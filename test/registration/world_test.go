@@ -3,6 +3,7 @@
 package registration
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -60,6 +61,7 @@ type page struct {
 	status  int
 	body    string
 	control string // Cache-Control
+	kind    string // Content-Type; empty: JSON
 	to      string // Location
 }
 
@@ -81,6 +83,7 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	w.Header().Set("Content-Type", cmp.Or(p.kind, "application/json"))
 	if p.control != "" {
 		w.Header().Set("Cache-Control", p.control)
 	}
