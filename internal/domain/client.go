@@ -39,6 +39,9 @@ const (
 	AuthSelfSigned  AuthMethod = "self_signed_tls_client_auth" // RFC 8705 §2.2
 )
 
+// Unrepeatable tells whether nobody else can send what authenticated the client once more.
+func (m AuthMethod) Unrepeatable() bool { return m == AuthPrivateKey || m.ByCertificate() }
+
 // ByCertificate tells whether the method is the client's certificate in the TLS handshake.
 func (m AuthMethod) ByCertificate() bool { return m == AuthTLS || m == AuthSelfSigned }
 

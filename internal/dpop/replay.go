@@ -92,6 +92,17 @@ func (r *Replay) First(jkt, jti string, until, now time.Time) error {
 	return nil
 }
 
+// FirstBeside is First for a request that holds something else which nobody can send twice: the caller's assertion, or its
+// certificate's part in the handshake. A proof is refused if it was seen before; that there is no room to remember it is no
+// reason to refuse then, or a busy service could use its share up by being busy.
+func (r *Replay) FirstBeside(jkt, jti string, until, now time.Time) error {
+	err := r.First(jkt, jti, until, now)
+	if errors.Is(err, ErrMemoryFull) {
+		return nil
+	}
+	return err
+}
+
 // sweep forgets what is over, at most once a second: a full memory costs a flood of proofs no more than that.
 func (s *replayShard) sweep(now time.Time) {
 	if since := now.Sub(s.swept); since >= 0 && since < sweepEvery {

@@ -89,6 +89,15 @@ func TestOneKeyHasAShareOfTheMemory(t *testing.T) {
 	if err := r.First(replayJKT, "0", now.Add(time.Minute), now); !errors.Is(err, ErrUsed) {
 		t.Errorf("what it took was forgotten: %v", err)
 	}
+	// Beside an assertion nobody can send twice, the share is no bound on how busy a service may be.
+	for i := range limit {
+		if err := r.FirstBeside(replayJKT, "busy"+strconv.Itoa(i), now.Add(time.Minute), now); err != nil {
+			t.Fatalf("a busy service: %v", err)
+		}
+	}
+	if err := r.FirstBeside(replayJKT, "0", now.Add(time.Minute), now); !errors.Is(err, ErrUsed) {
+		t.Errorf("what is remembered is refused all the same: %v", err)
+	}
 	for i := range limit / 2 {
 		if err := r.First(strconv.Itoa(i), "a", now.Add(time.Minute), now); err != nil {
 			t.Fatalf("another key: %v", err)

@@ -111,7 +111,11 @@ func (s *Service) bindToProof(ctx context.Context, r *domain.AuthRequest, p Push
 	if r.DPoPJKT != "" && r.DPoPJKT != proof.JKT {
 		return oauth.E(oauth.InvalidRequest, "dpop_jkt is not the thumbprint of the key that made the DPoP proof.")
 	}
-	if err := s.Replay.First(proof.JKT, proof.JTI, proof.ExpiresAt, now); err != nil {
+	first := s.Replay.First
+	if p.Client.AuthMethod.Unrepeatable() {
+		first = s.Replay.FirstBeside
+	}
+	if err := first(proof.JKT, proof.JTI, proof.ExpiresAt, now); err != nil {
 		return dpop.Refusal(err)
 	}
 	r.DPoPJKT = proof.JKT

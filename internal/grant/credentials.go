@@ -17,7 +17,11 @@ func (s *Service) credentials(ctx context.Context, c *call) (*Response, error) {
 		return nil, err
 	}
 	if c.proof != nil {
-		if err := s.Replay.First(c.proof.JKT, c.proof.JTI, c.proof.ExpiresAt, c.now); err != nil {
+		first := s.Replay.First
+		if c.client.AuthMethod.Unrepeatable() {
+			first = s.Replay.FirstBeside
+		}
+		if err := first(c.proof.JKT, c.proof.JTI, c.proof.ExpiresAt, c.now); err != nil {
 			return nil, dpop.Refusal(err)
 		}
 	}
