@@ -127,7 +127,9 @@ func (s *Service) settle(ctx context.Context, n store.Notice) {
 		return
 	}
 	if wait := s.paced(client); wait > 0 {
-		_ = s.DB.NoticeLater(ctx, n.ID, s.DB.Now().Add(wait))
+		until := s.DB.Now().Add(wait)
+		s.lines.rest(n.ClientID, until) // or each round would claim what is only put back again
+		_ = s.DB.NoticeUntried(ctx, n.ID, until)
 		return
 	}
 	again, err := s.send(ctx, client, n)

@@ -52,8 +52,11 @@ func (l *lines) closed(now time.Time) (clients []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for client, own := range l.open {
-		if own.places(now) == 0 {
+		switch {
+		case own.places(now) == 0:
 			clients = append(clients, client)
+		case own.underWay == 0 && own.failed == 0: // it has rested
+			delete(l.open, client)
 		}
 	}
 	return clients
@@ -97,6 +100,13 @@ func (l *lines) failed(client string, now time.Time) (rounds int) {
 	return own.failed
 }
 
+// rest closes the line until then; nothing failed.
+func (l *lines) rest(client string, until time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.of(client).until = until
+}
+
 // of finds a client's line, or opens it. The caller holds mu.
 func (l *lines) of(client string) *line {
 	own := l.open[client]
@@ -112,7 +122,7 @@ func (l *lines) of(client string) *line {
 
 // forget drops a line there is nothing to say of. The caller holds mu.
 func (l *lines) forget(client string) {
-	if own := l.open[client]; own.underWay == 0 && own.failed == 0 {
+	if own := l.open[client]; own.underWay == 0 && own.failed == 0 && own.until.IsZero() {
 		delete(l.open, client)
 	}
 }

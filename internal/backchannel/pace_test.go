@@ -34,7 +34,21 @@ func TestClientsThatNobodyAnswersForAreHeardAtAPace(t *testing.T) {
 		if got := posts.Load(); got != strangersPerMinute+1 {
 			t.Error("a client that somebody answers for is held to it")
 		}
+		// Who has to wait is not claimed over and over meanwhile, and nothing counts as tried.
+		_, waits, _ := scene(t, h, victim.URL)
+		of("again", domain.RegisteredByAnybody)
+		s.settle(t.Context(), waits)
+		if c := s.lines.closed(h.DB.Now()); len(c) != 1 {
+			t.Errorf("%v is closed", c)
+		}
+		again, err := h.DB.DueNotices(t.Context(), h.DB.Now().Add(2*time.Minute), lease, n.ClientID, 1)
+		if err != nil || len(again) != 1 || again[0].Attempts != waits.Attempts {
+			t.Errorf("%+v, before %+v, %v", again, waits, err)
+		}
 		h.Clock.Step(time.Minute)
+		if c := s.lines.closed(h.DB.Now()); len(c) != 0 || len(s.lines.open) != 0 {
+			t.Errorf("%v is closed a minute later, %d lines are kept", c, len(s.lines.open))
+		}
 		of("later", domain.RegisteredByAnybody)
 		s.settle(t.Context(), n)
 		if got := posts.Load(); got != strangersPerMinute+2 {

@@ -50,6 +50,18 @@ func (t *Terms) subject(m *Metadata, c *domain.Client) error {
 	return nil
 }
 
+// SubjectStays holds a client's new metadata against what it was: whom it sees a subject of, and of which sector, does not
+// change. It could join the sector of another with sessions it has, which answered to it and not to that sector (ATTACKS
+// RG07); and a sub that changes is lost to the app itself.
+func SubjectStays(was, becomes *domain.Client) error {
+	before, _ := was.SectorID()
+	after, _ := becomes.SectorID()
+	if was.Pairwise != becomes.Pairwise || (becomes.Pairwise && before != after) {
+		return invalid("subject_type and, where it is pairwise, the sector of a client stay what they are. Register a client of its own instead.")
+	}
+	return nil
+}
+
 func host(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {

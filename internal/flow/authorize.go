@@ -30,7 +30,7 @@ func (s *Service) Authorize(ctx context.Context, f httpd.Form, v Visitor) (*Outc
 			return nil, err
 		}
 	}
-	asked, refusal := s.unpushed(ctx, client, f)
+	asked, refusal := s.unpushed(ctx, client, f, v.IP)
 	if refusal != nil {
 		asked = f // as far as the answer's address goes, what stands beside the object will do
 	}
@@ -55,11 +55,11 @@ func (s *Service) Authorize(ctx context.Context, f httpd.Form, v Visitor) (*Outc
 var errNotPushed = oauth.E(oauth.InvalidRequest, "This client leaves its requests at /par first and sends the browser here with client_id and request_uri alone (RFC 9126).")
 
 // unpushed is unwrapped for a request that did not come by way of /par: nothing is fetched for one that had to.
-func (s *Service) unpushed(ctx context.Context, c *domain.Client, f httpd.Form) (httpd.Form, error) {
+func (s *Service) unpushed(ctx context.Context, c *domain.Client, f httpd.Form, ip string) (httpd.Form, error) {
 	if c.MustPush() && f.Get("request_uri") != "" {
 		return f, errNotPushed
 	}
-	return s.unwrapped(ctx, c, f)
+	return s.unwrapped(ctx, c, f, ip)
 }
 
 // unaddressed is an error that is sent nowhere.
@@ -84,11 +84,12 @@ func (s *Service) depart(ctx context.Context, t *trip) (*Outcome, error) {
 		return nil, err
 	}
 	next := t.next()
+	if next != wantsNothing && slices.Contains(t.flow.Request.Prompt, oauth.PromptNone) {
+		return s.refuseUnasked(t, silent(next))
+	}
+	event.Add(ctx, "flow", t.flow.ID)
 	if next == wantsNothing {
 		return s.grant(ctx, t)
-	}
-	if slices.Contains(t.flow.Request.Prompt, oauth.PromptNone) {
-		return s.refuseUnasked(t, silent(next))
 	}
 	// 4. The trip is stored and goes on on our pages.
 	return s.begin(ctx, t)

@@ -52,7 +52,7 @@ type Service struct {
 	Replay *dpop.Replay
 	Fetch  *fetch.Client // of request objects that clients keep at an address of theirs
 
-	mailing, asking, fetching httpd.Room // at the mail server, at providers, at clients
+	mailing, asking, fetching, fetchingStrange httpd.Room // at the mail server, at providers, at clients and at those nobody declared
 }
 
 // tripsPerMinute is much for one address, also where a carrier puts thousands of phones behind it: whoever is signed in

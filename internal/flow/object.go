@@ -29,13 +29,13 @@ const (
 
 // unwrapped returns the parameters that count: those of a signed request object if one came, and then no others (RFC 9101
 // §6.3, ATTACKS AZ32), else those of the request itself.
-func (s *Service) unwrapped(ctx context.Context, c *domain.Client, f httpd.Form) (httpd.Form, error) {
+func (s *Service) unwrapped(ctx context.Context, c *domain.Client, f httpd.Form, ip string) (httpd.Form, error) {
 	object, uri := f.Get("request"), f.Get("request_uri")
 	switch {
 	case f.Twice("request") || f.Twice("request_uri") || (object != "" && uri != ""): // RFC 9101 §5
 		return f, oauth.E(oauth.InvalidRequest, "Send one request or one request_uri.")
 	case uri != "":
-		fetched, err := s.kept(ctx, c, uri)
+		fetched, err := s.kept(ctx, c, uri, ip)
 		if err != nil {
 			return f, err
 		}
@@ -159,11 +159,15 @@ func objectForm(claims jose.Claims) (httpd.Form, error) {
 
 // kept fetches an object from an address of the client's. Only an address that was registered, letter for letter, is ever
 // asked: for any other not even a socket is opened (ATTACKS AZ30, RFC 9101 §10.4).
-func (s *Service) kept(ctx context.Context, c *domain.Client, uri string) (string, error) {
+func (s *Service) kept(ctx context.Context, c *domain.Client, uri, ip string) (string, error) {
 	if !slices.Contains(c.RequestURIs, uri) {
 		return "", oauth.E(oauth.RequestURINotSupported, "request_uri is neither one of ours, from /par, nor one that is registered for this client.")
 	}
-	leave, ok := s.fetching.Enter(objectRoom, objectShare, c.ID)
+	room, shares := &s.fetching, []string{"client " + c.ID}
+	if c.Registered != "" { // strangers have a room of their own, and whoever has many clients no more of it than others
+		room, shares = &s.fetchingStrange, append(shares, "host "+oauth.RedirectTarget(uri), "address "+ip)
+	}
+	leave, ok := room.Enter(objectRoom, objectShare, shares...)
 	if !ok {
 		return "", oauth.Unavailable(errors.New("too many request objects are being fetched"))
 	}

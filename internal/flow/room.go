@@ -6,5 +6,5 @@ const (
 	mailRoom     = 16
 	providerRoom = 64
 	objectRoom   = 32
-	objectShare  = 4 // of one client
+	objectShare  = 4 // of one client; of strangers also of one server and one address
 )

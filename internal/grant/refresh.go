@@ -23,7 +23,7 @@ func (s *Service) refresh(ctx context.Context, c *call) (*Response, error) {
 		return nil, oauth.E(oauth.InvalidRequest, "refresh_token is missing.")
 	}
 	may, presented := s.offer(c.client), session.Presented{Client: c.client, Token: c.RefreshToken, JKT: c.jkt()}
-	if c.Scope == "" && len(c.Resource) == 0 && c.Details == "" {
+	if c.Scope == "" && len(c.Resource) == 0 && c.Details == "" && !c.client.FAPI() {
 		presented.Audiences = may.Audiences()
 	} else if err := s.forewarn(ctx, c, may, presented); err != nil {
 		return nil, err
@@ -59,6 +59,9 @@ func (s *Service) forewarn(ctx context.Context, c *call, may offer.Offer, p sess
 	if err != nil || !ok {
 		return err
 	}
+	if view.Tier == domain.TierBearer && c.client.FAPI() {
+		return errUnbound
+	}
 	_, err = may.Carry(ceiling(&view.Session), c.wish())
 	return err
 }
@@ -68,6 +71,7 @@ func (s *Service) forewarn(ctx context.Context, c *call, may offer.Offer, p sess
 var errUnguarded = oauth.E(oauth.UnauthorizedClient,
 	"This session is guarded by the client's own authentication, and the client is now registered without any.")
 
-// errUnbound: a session that began as a bearer one stays one, and gives tokens that are bound to nothing.
+// errUnbound: a session that began as a bearer one stays one, and gives tokens that are bound to nothing. Its token is not
+// spent by that: the profile may be a slip in the configuration.
 var errUnbound = oauth.E(oauth.UnauthorizedClient,
 	"This session began before the client was under its profile, and its tokens could be bound to nothing. Send the person to sign in again.")

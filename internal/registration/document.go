@@ -28,6 +28,8 @@ const (
 
 	fetchesPerMinute = 10 // of one document, that failed
 	fetchWithin      = 9 * time.Second
+
+	loggedID = 256 // bytes of an address, in the log
 )
 
 // What strangers can make us read, and how many requests wait for it meanwhile (ATTACKS RG08, RG10).
@@ -67,6 +69,7 @@ func (s *Service) Discover(ctx context.Context, id, ip string) error {
 	if !s.Documents || !clientmeta.IsDocumentID(id) {
 		return nil
 	}
+	event.Add(ctx, "document", event.Cut(id, loggedID))
 	known, err := s.DB.RegisteredDocument(ctx, id)
 	now := s.DB.Now()
 	switch {
@@ -77,7 +80,7 @@ func (s *Service) Discover(ctx context.Context, id, ip string) error {
 	case now.Before(known.FreshUntil):
 		return nil
 	}
-	leave, ok := s.documents.limits().waiting.Enter(waitingRoom, waitingShare, "document "+id, "address "+ip)
+	leave, ok := s.documents.limits().waiting.Enter(waitingRoom, waitingShare, "document "+id, "address "+ip, "host "+hostOf(id))
 	switch {
 	case !ok && kept(known, now):
 		return nil
@@ -117,7 +120,7 @@ func (s *Service) refresh(ctx context.Context, id, ip string, known *store.Regis
 	answer, err := s.Fetch.GetDocument(ctx, id, documentKind)
 	if err != nil {
 		s.documents.failed.Take(id, now)
-		event.Add(ctx, "document", err.Error())
+		event.Add(ctx, "document_error", err.Error())
 		if stale && down(err) {
 			return nil
 		}
@@ -131,6 +134,11 @@ func (s *Service) refresh(ctx context.Context, id, ip string, known *store.Regis
 }
 
 var errDocument = oauth.E(oauth.InvalidRequest, "This app names itself by an address where its description cannot be read: it must answer 200 with JSON (Content-Type: application/json) of at most 5 kB, without a redirect, from the public Internet.")
+
+var (
+	errOtherAddress = oauth.E(oauth.InvalidRequest, "The description of this app is not one we take: its client_id must be the address it is read from, letter for letter.")
+	errSecret       = oauth.E(oauth.InvalidRequest, "The description of this app is not one we take: everybody can read it, so it must have no client_secret. Sign with private_key_jwt, or use none.")
+)
 
 // wait is how long the next fetch of a document must wait; zero: it need not, and is counted. To one address is counted
 // what it brings up that we do not have: that what we have grew old is nobody's doing.
@@ -163,9 +171,9 @@ func (s *Service) keep(ctx context.Context, id string, known *store.Registration
 	}
 	switch {
 	case doc.ClientID != id: // byte for byte (CIMD draft -01 §4.1)
-		return errDocument.Because(errors.New("its client_id is not its address"))
+		return errOtherAddress.Because(errors.New("its client_id is not its address"))
 	case doc.Has("client_secret") || doc.Has("client_secret_expires_at"):
-		return errDocument.Because(errors.New("it has a secret in it"))
+		return errSecret.Because(errors.New("it has a secret in it"))
 	}
 	c, m, err := s.judge(ctx, &doc.Metadata, domain.RegisteredByDocument, now)
 	if err != nil {
@@ -173,6 +181,9 @@ func (s *Service) keep(ctx context.Context, id string, known *store.Registration
 	}
 	c.ID, c.RegisteredAt = id, now
 	if known != nil {
+		if err := clientmeta.SubjectStays(&known.Client, c); err != nil {
+			return described(err)
+		}
 		c.RegisteredAt = known.Client.RegisteredAt
 	} else if err := s.roomFor(ctx, c.Registered, now); err != nil {
 		return err
@@ -184,7 +195,7 @@ func (s *Service) keep(ctx context.Context, id string, known *store.Registration
 	r.FetchedAt, r.FreshUntil = now, now.Add(min(max(answer.MaxAge, freshAtLeast), freshAtMost))
 	kept, err := s.DB.PutDocument(ctx, r, told(ctx, now))
 	if err == nil && !kept {
-		event.Add(ctx, "document", "the id is one of the operator's")
+		event.Add(ctx, "document_error", "the id is one of the operator's")
 	}
 	if err != nil {
 		return oauth.Unavailable(err)

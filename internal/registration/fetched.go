@@ -45,11 +45,7 @@ func (s *Service) fetchLogo(ctx context.Context, m *clientmeta.Metadata, c *doma
 
 // get fetches what a member points at, where there is a place to wait for the server that it names (ATTACKS RG08).
 func (s *Service) get(ctx context.Context, name, address string, kind fetch.Kind) (*fetch.Response, error) {
-	host := address
-	if u, err := url.Parse(address); err == nil {
-		host = strings.ToLower(u.Hostname())
-	}
-	leave, ok := s.fetching.Enter(waitingRoom, waitingShare, host)
+	leave, ok := s.fetching.Enter(waitingRoom, waitingShare, hostOf(address))
 	if !ok {
 		return nil, oauth.Unavailable(errors.New("too many wait for what clients point at"))
 	}
@@ -64,4 +60,13 @@ func (s *Service) get(ctx context.Context, name, address string, kind fetch.Kind
 func unreadable(name string, cause error) error {
 	return oauth.E(oauth.InvalidClientMetadata, name+" cannot be read: it must answer 200 itself, from the public Internet, in time and within its size.").
 		Because(fmt.Errorf("%s: %w", name, cause))
+}
+
+// hostOf is whose server an address leads to.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address
+	}
+	return strings.ToLower(u.Hostname())
 }

@@ -53,6 +53,9 @@ func (s *Service) Replace(ctx context.Context, id, token string, body []byte) (*
 	if err != nil {
 		return nil, err
 	}
+	if err := clientmeta.SubjectStays(&found.Client, c); err != nil {
+		return nil, err
+	}
 	c.ID, c.RegisteredAt = found.Client.ID, found.Client.RegisteredAt
 	if hasSecret(c) {
 		c.SecretHash = found.Client.SecretHash

@@ -93,6 +93,17 @@ func (db *DB) NoticeDone(ctx context.Context, id int64) error {
 	return nil
 }
 
+// NoticeUntried puts a notice back until due as if it had not been taken: nothing was tried.
+func (db *DB) NoticeUntried(ctx context.Context, id int64, due time.Time) error {
+	_, err := write(ctx, db, single, func(ctx context.Context, q queryer) (int64, error) {
+		return change(ctx, q, "UPDATE notices SET due_at = $2, attempts = attempts - 1 WHERE id = $1 AND attempts > 0", id, micros(due))
+	})
+	if err != nil {
+		return fmt.Errorf("put back notice: %w", err)
+	}
+	return nil
+}
+
 // NoticeLater puts a notice back until due.
 func (db *DB) NoticeLater(ctx context.Context, id int64, due time.Time) error {
 	_, err := write(ctx, db, single, func(ctx context.Context, q queryer) (int64, error) {

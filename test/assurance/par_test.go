@@ -3,6 +3,7 @@ package assurance
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -55,7 +56,7 @@ func TestAPushedRequestIsSpentByACodeAndByNothingElse(t *testing.T) {
 		}
 		for name, again := range map[string]*harness.Web{"the same browser": b, "a new one": w.Browser()} {
 			again.Open(path)
-			if again.Left != nil || again.Status != http.StatusBadRequest || !strings.Contains(again.Page, "invalid_request_uri") {
+			if again.Left != nil || again.Status != http.StatusBadRequest || !strings.Contains(again.Page, "invalid_request_uri") || !strings.Contains(again.Page, "was used already") {
 				t.Errorf("%s: %d, left for %v", name, again.Status, again.Left)
 			}
 		}
@@ -96,6 +97,9 @@ func TestAPushedRequestLivesAMinute(t *testing.T) {
 		w.Clock.Step(59 * time.Second)
 		b := w.Browser()
 		b.Open(slow).Want("provider-corp")
+		if logged := w.Log.String(); !strings.Contains(logged, `"pushed":"flw_`) || !regexp.MustCompile(`"route":"/authorize",[^\n]*"pushed":"flw_[^\n]*"flow":"flw_`).MatchString(logged) {
+			t.Error("the log does not lead from what was pushed to the trip")
+		}
 		w.Clock.Step(time.Second)
 		if other := w.Browser().Open(late); other.Left != nil || !strings.Contains(other.Page, "invalid_request_uri") {
 			t.Errorf("%d, left for %v", other.Status, other.Left)

@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/countersign/countersign/internal/oauth"
 	"github.com/countersign/countersign/test/harness"
@@ -35,5 +36,12 @@ func TestASessionFromBeforeTheProfileGivesNoUnboundToken(t *testing.T) {
 		refresh := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {in.String("refresh_token")}}
 		a := w.Post("/token", w.as(t, "turned", refresh), w.proof(t, prover(t), "/token"))
 		refused(t, "a bearer session", a, 400, oauth.UnauthorizedClient)
+		// If it was a slip, nobody was signed out by it.
+		w.Redeclare(clientsYAML + before)
+		w.Restart()
+		w.Clock.Step(2 * time.Minute)
+		if a := w.Refresh("turned", in.String("refresh_token")); a.Status != 200 {
+			t.Errorf("the profile is gone again: %d %s", a.Status, a.Body)
+		}
 	}, harness.Clients(before))
 }

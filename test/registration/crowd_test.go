@@ -138,6 +138,38 @@ func TestASilentRequestURIKeepsNobodyFromSigningIn(t *testing.T) {
 	})
 }
 
+// RG08: many clients of one stranger have no more places than one.
+func TestManyClientsOfAStrangerKeepNobodysRequestFromBeingFetched(t *testing.T) {
+	onEngines(t, "trusted_proxies: [127.0.0.1]\n"+openYAML, func(t *testing.T, w *world) {
+		s := newSilent(t, false)
+		object := w.site.put("/object", page{body: "x"})
+		honest := w.registered(t, webApp().with("request_uris", []string{object})).String("client_id")
+		ask := func(client, uri, from string) harness.Answer {
+			q := url.Values{"client_id": {client}, "request_uri": {uri}, "redirect_uri": {redirect}}
+			return w.Do(w.Request("GET", "/authorize?"+q.Encode(), "", harness.Set("X-Forwarded-For", from)))
+		}
+		const clients, each = 8, 4
+		answered := make(chan struct{}, clients*each)
+		var all sync.WaitGroup
+		defer all.Wait()
+		for range clients {
+			c := w.registered(t, webApp().with("request_uris", []string{s.url + "/object"})).String("client_id")
+			for range each {
+				all.Go(func() { _ = ask(c, s.url+"/object", "192.0.2.1"); answered <- struct{}{} })
+			}
+		}
+		for range clients*each - 4 {
+			<-answered
+		}
+		if s.gaveUp.Load() {
+			t.Fatal("all of them waited")
+		}
+		if _ = ask(honest, object, "192.0.2.2"); w.site.count("/object") != 1 {
+			t.Error("nobody else's request is fetched")
+		}
+	})
+}
+
 // RG09, DS08: nothing is fetched for a request that had to come by way of /par, and what is fetched counts as a trip begun.
 func TestARequestURIIsFetchedForWhoMayBegin(t *testing.T) {
 	onEngines(t, openYAML+"limits: {trips_per_minute: 3}\n", func(t *testing.T, w *world) {

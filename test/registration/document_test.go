@@ -247,3 +247,30 @@ func TestADocumentTakesNobodysPlace(t *testing.T) {
 		}
 	})
 }
+
+// Whoever looks after an app reads which rule its document breaks, and the operator reads in the log which document it was.
+func TestADocumentThatIsRefusedSaysWhy(t *testing.T) {
+	described(t, documentsYAML, func(t *testing.T, w *world) {
+		for path, c := range map[string]struct {
+			m    members
+			said string
+		}{
+			"/secret": {publicApp().with("client_id", w.site.url+"/secret").with("client_secret", "s"), "must have no client_secret"},
+			"/other":  {publicApp().with("client_id", w.site.url+"/elsewhere"), "its client_id must be the address"},
+			"/star":   {publicApp().with("client_id", w.site.url+"/star").with("redirect_uris", []string{"https://*.example/cb"}), "wildcards are not supported"},
+		} {
+			id := w.site.put(path, page{body: c.m.String()})
+			a := w.Post("/device_authorization", map[string][]string{"client_id": {id}, "scope": {"openid"}})
+			if a.Status != http.StatusBadRequest || !strings.Contains(a.String("error_description"), c.said) {
+				t.Errorf("%s: %d %s", path, a.Status, a.Body)
+			}
+			if !strings.Contains(w.Log.String(), `"document":"`+id+`"`) {
+				t.Errorf("%s is not in the log", id)
+			}
+		}
+		_ = w.Post("/token", map[string][]string{"grant_type": {"refresh_token"}, "refresh_token": {"x"}, "client_id": {"no-such\nclient"}})
+		if !strings.Contains(w.Log.String(), `"unknown_client":"no-such?client"`) {
+			t.Error("whom /token did not know is not in the log")
+		}
+	})
+}

@@ -288,3 +288,20 @@ func TestTheKeysOfAClientAreKeptOnce(t *testing.T) {
 		wantError(t, "more than metadata needs", w.post(app.with("more", strings.Repeat("x", 24<<10)).String()), http.StatusBadRequest, "invalid_client_metadata")
 	})
 }
+
+// RG07: nor by an update: it would see, in sessions that answered to it, the subject that others know.
+func TestTheSectorOfAClientStays(t *testing.T) {
+	onEngines(t, openYAML, func(t *testing.T, w *world) {
+		theirs := webApp().with("subject_type", "pairwise").with("redirect_uris", []string{"https://victim.example/cb"})
+		mine := webApp().with("redirect_uris", []string{"https://attacker.example/cb"})
+		open, pairwise := w.registered(t, mine), w.registered(t, mine.with("subject_type", "pairwise"))
+		for name, c := range map[string]harness.Answer{"public before": open, "pairwise before": pairwise} {
+			wantError(t, name, w.manage("PUT", c, theirs.with("client_id", c.String("client_id")).String()), 400, "invalid_client_metadata")
+		}
+		wantError(t, "pairwise no more", w.manage("PUT", pairwise, mine.with("client_id", pairwise.String("client_id")).String()), 400, "invalid_client_metadata")
+		moved := mine.with("subject_type", "pairwise").with("client_id", pairwise.String("client_id")).with("redirect_uris", []string{"https://attacker.example/other"})
+		if a := w.manage("PUT", pairwise, moved.String()); a.Status != 200 {
+			t.Errorf("another path of the same host: %d %s", a.Status, a.Body)
+		}
+	})
+}

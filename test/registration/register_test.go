@@ -97,9 +97,10 @@ func TestWhatIsRefusedSaysWhy(t *testing.T) {
 func TestAnInitialTokenLetsAsManyInAsItSays(t *testing.T) {
 	onEngines(t, tokenYAML, func(t *testing.T, w *world) {
 		a := w.post(webApp().String())
-		if a.Status != http.StatusUnauthorized || !strings.HasPrefix(a.Header.Get("WWW-Authenticate"), "Bearer") || a.String("error") != "" {
+		if a.Status != http.StatusUnauthorized || strings.Join(a.Header.Values("WWW-Authenticate"), "|") != `Bearer realm="countersign"` || !strings.Contains(a.String("error_description"), "Bearer cs_irt_") {
 			t.Errorf("without a token: %d %v %s", a.Status, a.Header, a.Body)
 		}
+		wantError(t, "without a token", a, http.StatusUnauthorized, "invalid_token")
 		initial, err := w.Admin().CreateRegistrationToken(t.Context(), "partners", 3, time.Hour)
 		if err != nil {
 			t.Fatal(err)
