@@ -27,6 +27,9 @@ func (apiKeyNewCmd) Help() string {
 
 // Run makes a key.
 func (k *apiKeyNewCmd) Run(c *console) error {
+	if err := k.named(); err != nil {
+		return err
+	}
 	cfg, err := k.load(c)
 	if err != nil {
 		return err

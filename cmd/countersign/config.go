@@ -39,7 +39,7 @@ func (k *configCheckCmd) Run(c *console) error {
 	for _, w := range cfg.Warnings() {
 		_, _ = fmt.Fprintf(c.out, "note: %s\n", w)
 	}
-	for _, line := range cfg.Profiles() {
+	for _, line := range append(cfg.Profiles(), cfg.Registrations()...) {
 		_, _ = fmt.Fprintln(c.out, line)
 	}
 	_, err = fmt.Fprintf(c.out, "%s: good. Issuer %s, %s, %s, %s.\n", name, cfg.Issuer,

@@ -133,6 +133,14 @@ func (c configured) load(to *console) (*config.Config, error) {
 	return config.Load(c.Config, app.CheckDatabase)
 }
 
+// named refuses dev mode where a configuration lies at hand, for what is of no use in any other database than its own.
+func (c configured) named() error {
+	if _, err := os.Stat(likelyFile); c.Config == "" && err == nil {
+		return fmt.Errorf("%[1]s in this folder is not read, and a key for dev mode is no key for its server: add --config %[1]s\n(for dev mode itself run this in another folder)", likelyFile)
+	}
+	return nil
+}
+
 // likelyFile is what the guides call the configuration. It is not read unasked: a file that happens to be there must not
 // decide which database a command changes. But whoever has it and forgot to name it is told.
 const likelyFile = "countersign.yaml"

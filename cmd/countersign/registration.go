@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/countersign/countersign/client"
+	"github.com/countersign/countersign/internal/config"
 )
 
 type registrationTokenCmd struct {
@@ -15,9 +16,9 @@ type registrationTokenCmd struct {
 
 type registrationTokenCreateCmd struct {
 	remote
-	Name    string        `required:"" help:"Whom the token is for; shown in lists and in the audit trail."`
-	Uses    int           `default:"1" help:"How many clients may register with it, 1 to 10000."`
-	Expires time.Duration `default:"24h" help:"How long it can be used, for example 30m or 720h; at most 366 days."`
+	Name    string          `required:"" help:"Whom the token is for; shown in lists and in the audit trail."`
+	Uses    int             `default:"1" help:"How many clients may register with it, 1 to 10000."`
+	Expires config.Lifetime `default:"24h" help:"How long it can be used, for example 30m, 24h or 90d; at most 366 days."`
 }
 
 // Help is shown below the flags.
@@ -33,7 +34,7 @@ func (t *registrationTokenCreateCmd) Run(c *console) error {
 	if err != nil {
 		return err
 	}
-	made, err := api.CreateRegistrationToken(c.ctx, t.Name, t.Uses, t.Expires)
+	made, err := api.CreateRegistrationToken(c.ctx, t.Name, t.Uses, time.Duration(t.Expires))
 	if err != nil {
 		return t.explain(err)
 	}

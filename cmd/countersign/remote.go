@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 
 	"github.com/countersign/countersign/client"
@@ -16,6 +17,8 @@ type remote struct {
 	configured
 	Server string `env:"COUNTERSIGN_SERVER" placeholder:"URL" help:"Address of the admin API. Without it: admin.listen of the configuration, else http://127.0.0.1:8081. (${env})"`
 	JSON   bool   `help:"Print JSON, for scripts."`
+
+	scope string // what the command needs
 }
 
 // Help is shown below the flags.
@@ -34,9 +37,19 @@ func (r *remote) client(scope string) (*client.Client, error) {
 	}
 	key := os.Getenv(config.EnvAPIKey)
 	if key == "" {
-		return nil, fmt.Errorf("%s is not set; make a key with: countersign api-key new --name NAME --scope %s", config.EnvAPIKey, scope)
+		return nil, fmt.Errorf("%s is not set; make a key with: %s", config.EnvAPIKey, r.makeKey(scope))
 	}
+	r.scope = scope
 	return client.New(r.Server, key)
+}
+
+// makeKey is the command that makes a key this server knows: the configuration says in which database it belongs.
+func (r *remote) makeKey(scope string) string {
+	file := r.Config
+	if file == "" {
+		file = "FILE"
+	}
+	return fmt.Sprintf("countersign api-key new --config %s --name NAME --scope %s", file, scope)
 }
 
 // explain adds the next step to an error of the client.
@@ -44,7 +57,11 @@ func (r *remote) explain(err error) error {
 	var refused *client.Error
 	var network net.Error
 	switch {
-	case err == nil, errors.As(err, &refused):
+	case err == nil:
+		return nil
+	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
+		return fmt.Errorf("%w\nA key of another database, or none: make one with: %s", err, r.makeKey(r.scope))
+	case errors.As(err, &refused):
 		return err
 	case errors.As(err, &network):
 		return fmt.Errorf("%w\nIs the server running at %s? Start it with \"countersign serve\", or name another with --server", err, r.Server)

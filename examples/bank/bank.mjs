@@ -17,6 +17,7 @@ const { values: flags } = parseArgs({ options: {
 process.on('uncaughtException', (error) => { // what is missing, and the next step
   const next = {
     ENOENT: 'run sh examples/setup.sh from the repository\'s root', EADDRINUSE: 'end the other program, or choose another port with --port',
+    DEPTH_ZERO_SELF_SIGNED_CERT: 'the server\'s certificate vouches for itself: start with NODE_EXTRA_CA_CERTS=examples/server.pem before node',
     ECONNREFUSED: 'Countersign is not running: ./countersign serve --config examples/countersign.yaml comes first',
   }[error.code ?? error.cause?.code];
   console.error(next ? `${(error.cause ?? error).message}\n${next}` : error);

@@ -86,6 +86,7 @@ func New(ctx context.Context, c *config.Config, o Options) (_ *App, err error) {
 	for _, w := range c.Warnings() {
 		a.log.Warn(w)
 	}
+	a.sayWhoRegisters()
 	if a.db, err = openStore(ctx, c, o); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/countersign/countersign/internal/accounthttp"
@@ -116,6 +117,13 @@ func openMaster(c *config.Config) (*keyring.Master, error) {
 	return keyring.ParseMaster([]byte(c.MasterKey))
 }
 
+// sayWhoRegisters: who may come in is worth a line of every start.
+func (a *App) sayWhoRegisters() {
+	for _, line := range a.config.Registrations() {
+		a.log.Info(strings.TrimSpace(line))
+	}
+}
+
 // fetchers makes the two clients of the server: one asks whom the operator names, the other fetches what clients point at,
 // who may be anybody.
 func (a *App) fetchers(o Options) {
@@ -130,6 +138,7 @@ func (a *App) build() error {
 		if err != nil {
 			return fmt.Errorf("provider %s: %w", s.Name, err)
 		}
+		p.KeysFailed = func(err error) { a.log.Warn("a provider's keys cannot be fetched", "provider", p.Name(), "cause", err) }
 		a.providers = append(a.providers, p)
 	}
 	set, err := upstream.NewSet(a.providers...)

@@ -249,3 +249,50 @@ func within(path, prefix string) bool { return path == prefix || strings.HasPref
 func rooms(names ...string) []string { return names }
 
 func all(floors ...[]string) []string { return slices.Concat(floors...) }
+
+// What a client is told is written in ASCII, for error_description allows nothing else (RFC 6749 §5.2): another sign would
+// come out as a question mark.
+func TestSentencesForClientsAreASCII(t *testing.T) {
+	seen := 0
+	for _, p := range packages(t) {
+		inWire := strings.HasSuffix(p.ImportPath, "/internal/oauth") || strings.HasSuffix(p.ImportPath, "/internal/clientmeta")
+		for _, name := range p.GoFiles {
+			file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				call, ok := n.(*ast.CallExpr)
+				if !ok || !inWire && !makesError(call) {
+					return true
+				}
+				for _, argument := range call.Args {
+					ast.Inspect(argument, func(n ast.Node) bool {
+						text, ok := n.(*ast.BasicLit)
+						if ok && text.Kind == token.STRING {
+							seen++
+							if strings.ContainsFunc(text.Value, func(r rune) bool { return r > 0x7e }) {
+								t.Errorf("%s/%s: %s", p.ImportPath, name, text.Value)
+							}
+						}
+						return true
+					})
+				}
+				return true
+			})
+		}
+	}
+	if seen < 100 {
+		t.Errorf("only %d sentences were found", seen)
+	}
+}
+
+// makesError tells whether a call is oauth.E.
+func makesError(call *ast.CallExpr) bool {
+	f, ok := call.Fun.(*ast.SelectorExpr)
+	if !ok || f.Sel.Name != "E" {
+		return false
+	}
+	room, ok := f.X.(*ast.Ident)
+	return ok && room.Name == "oauth"
+}

@@ -62,6 +62,9 @@ type Service struct {
 	published published
 }
 
+// loggedID is how much of an id that is no client's goes into the log.
+const loggedID = 64
+
 // Client authenticates a client. Errors: invalid_client (one body for all reasons), invalid_request for two methods
 // at once, slow_down over the limit. Liveness is judged later, in the statement that uses it.
 func (s *Service) Client(ctx context.Context, c Credentials) (*domain.Client, error) {
@@ -103,6 +106,8 @@ func (s *Service) Client(ctx context.Context, c Credentials) (*domain.Client, er
 		failures.count(claim.id, c.IP, s.now())
 		if client != nil {
 			event.Add(ctx, "client", client.ID) // whose secret it was not
+		} else {
+			event.Add(ctx, "unknown_client", event.Cut(claim.id, loggedID))
 		}
 		return nil, oauth.UnknownClient(err)
 	}

@@ -103,6 +103,46 @@ func TestAClientGetsWhatTheOperatorLetsClientsHave(t *testing.T) {
 	}
 }
 
+// rfc7591-2.1-01: the scope for refresh tokens and the grant go together.
+func TestOfflineAccessIsForWhoRefreshes(t *testing.T) {
+	const code = `"grant_types":["authorization_code"`
+	for in, offline := range map[string]bool{
+		`{` + web + `}`: true,
+		`{` + web + `,"scope":"openid offline_access"}`:                true,
+		`{` + web + `,"scope":"openid"}`:                               false,
+		`{` + web + `,` + code + `]}`:                                  false,
+		`{` + web + `,` + code + `],"scope":"openid offline_access"}`:  false,
+		`{` + web + `,` + code + `,"refresh_token"]}`:                  true,
+		`{` + web + `,` + code + `,"refresh_token"],"scope":"openid"}`: false,
+	} {
+		c, m, err := judged(t, domain.RegisteredByAnybody, in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(c.Scopes, oauth.ScopeOfflineAccess) != offline || offline && !slices.Contains(m.GrantTypes, oauth.GrantRefreshToken) {
+			t.Errorf("%s: %v %v", in, c.Scopes, m.GrantTypes)
+		}
+	}
+}
+
+// Whoever is refused reads what to do, in ASCII.
+func TestARefusedRedirectURIComesWithItsRemedy(t *testing.T) {
+	for uri, want := range map[string]string{
+		"myapp:/cb":             "a domain of yours in reverse",
+		"http://app.example/cb": "use https",
+		"https://192.0.2.1/cb":  "use the name of a host",
+	} {
+		_, _, err := judged(t, domain.RegisteredByAnybody, `{"redirect_uris":["`+uri+`"],`+none+`}`)
+		if said := oauth.AsError(err).Description; !strings.Contains(said, want) {
+			t.Errorf("%s: %s", uri, said)
+		}
+	}
+	_, _, err := judged(t, domain.RegisteredByAnybody, `{"redirect_uris":["com.example.app:/cb"]}`)
+	if said := oauth.AsError(err).Description; !strings.Contains(said, "register application_type native with token_endpoint_auth_method none") {
+		t.Error(said)
+	}
+}
+
 // rfc7591-2-01, rfc7591-3.2.2-01, rfc7591-3.2.2-02
 func TestMetadataThatIsRefused(t *testing.T) {
 	long := strings.Repeat("x", 101)

@@ -59,6 +59,9 @@ func (t *Terms) method(m *Metadata, c *domain.Client) error {
 func (t *Terms) grants(m *Metadata, c *domain.Client) error {
 	if len(m.GrantTypes) == 0 {
 		m.GrantTypes = []string{oauth.GrantCode}
+		if t.gives(m, oauth.ScopeOfflineAccess) { // or the scope would say what the grants deny
+			m.GrantTypes = append(m.GrantTypes, oauth.GrantRefreshToken)
+		}
 	}
 	for i, g := range m.GrantTypes {
 		switch g {
@@ -112,7 +115,7 @@ func (t *Terms) kind(m *Metadata, c *domain.Client) error {
 	case m.forItself():
 		c.Type = domain.ClientService
 	case confidential && m.ApplicationType == typeNative:
-		return invalid("A native app keeps no secret, for everybody who has the app has it (RFC 8252 §8.5): token_endpoint_auth_method must be none.")
+		return invalid("A native app keeps no secret, for everybody who has the app has it (RFC 8252, section 8.5): token_endpoint_auth_method must be none.")
 	case confidential:
 		c.Type = domain.ClientWeb
 	case onDevice, !m.codes():
@@ -134,15 +137,23 @@ func (m *Metadata) returnsToDevice() bool {
 	return slices.ContainsFunc(m.RedirectURIs, func(uri string) bool { return oauth.PrivateUse(uri) || plain(uri) })
 }
 
+// gives tells whether a scope is within the terms, and one the client wants: all it may have where it does not say.
+func (t *Terms) gives(m *Metadata, scope string) bool {
+	asked, _ := oauth.ParseScope(m.Scope)
+	return slices.Contains(t.scopes(), scope) && (m.Scope == "" || slices.Contains(asked, scope))
+}
+
 // reach is what the client may ask for: within the terms, and never more than it said.
 func (t *Terms) reach(m *Metadata, c *domain.Client) error {
-	asked, ok := oauth.ParseScope(m.Scope)
-	if !ok {
+	if _, ok := oauth.ParseScope(m.Scope); !ok {
 		return invalid("scope has characters no scope may have, or more than 64 values.")
 	}
 	for _, s := range t.scopes() {
 		aboutPeople := oauth.IdentityScope(s) || oauth.AccountScope(s)
-		if (m.Scope == "" || slices.Contains(asked, s)) && (!m.forItself() || !aboutPeople) {
+		if s == oauth.ScopeOfflineAccess && !slices.Contains(m.GrantTypes, oauth.GrantRefreshToken) {
+			continue // it is the scope that gives refresh tokens, and this client does not ask with one
+		}
+		if t.gives(m, s) && (!m.forItself() || !aboutPeople) {
 			c.Scopes = append(c.Scopes, s)
 		}
 	}

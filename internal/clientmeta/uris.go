@@ -41,21 +41,26 @@ func (t *Terms) judgeRedirects(uris []string, kind domain.ClientType) string {
 		return fmt.Sprintf("there are more than %d", oauth.MaxRedirectURIs)
 	}
 	for i, uri := range uris {
-		text, _ := oauth.CheckRedirect(uri, kind == domain.ClientNative)
+		text, remedy := oauth.CheckRedirect(uri, kind == domain.ClientNative)
 		switch {
 		case len(uri) > maxURI:
 			return fmt.Sprintf("number %d is longer than 2048 bytes", i+1)
 		case text != "":
-			return fmt.Sprintf("number %d: %s", i+1, text)
+			return fmt.Sprintf("number %d: %s (%s)", i+1, text, forApps(remedy))
 		case plain(uri) && kind != domain.ClientNative && !t.Loopback:
-			return fmt.Sprintf("number %d is plain http: only a native app is on the person's own machine", i+1)
+			return fmt.Sprintf("number %d is plain http: only a native app is on the person's own machine (use https, or register application_type native without a secret)", i+1)
 		case !oauth.PrivateUse(uri) && !plain(uri) && numeric(uri):
-			return fmt.Sprintf("number %d names its host by an address", i+1)
+			return fmt.Sprintf("number %d names its host by an address (use the name of a host)", i+1)
 		case slices.Index(uris, uri) != i:
 			return fmt.Sprintf("number %d stands twice", i+1)
 		}
 	}
 	return ""
+}
+
+// forApps says a remedy for a configuration in the words of a registration.
+func forApps(remedy string) string {
+	return strings.Replace(remedy, "give the client type: native", "register application_type native with token_endpoint_auth_method none", 1)
 }
 
 func plain(uri string) bool { return strings.HasPrefix(uri, "http://") }

@@ -3,7 +3,9 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 
+	"github.com/countersign/countersign/internal/clientmeta"
 	"github.com/countersign/countersign/internal/jose"
 	"github.com/countersign/countersign/internal/oauth"
 )
@@ -134,6 +136,45 @@ func (v check) statementIssuers() {
 			v.add(where+".jwks_file", "there is no public key for signing in it", jwksRemedy)
 		}
 	}
+}
+
+// Registrations says who may register clients and what such clients may have, for `config check` and the start: a line, and
+// indented ones. None: nobody may.
+func (c *Config) Registrations() []string {
+	r := &c.Registration
+	if !r.On() {
+		return nil
+	}
+	var who []string
+	switch r.Mode {
+	case registrationOpen:
+		who = append(who, "open to anybody")
+	case registrationToken:
+		who = append(who, "with an initial access token of yours")
+	}
+	if r.Documents {
+		who = append(who, "by a document at the https address that is the client's id, anybody's")
+	}
+	scopes := r.Scopes
+	if len(scopes) == 0 {
+		scopes = clientmeta.DefaultScopes
+	}
+	ways := slices.Clone(c.RegistrationProviders())
+	if r.Email {
+		ways = append(ways, "e-mail")
+	}
+	if r.Passkeys {
+		ways = append(ways, "passkeys")
+	}
+	lines := []string{
+		"registration of clients: " + strings.Join(who, "; and "),
+		"    they may ask for: " + strings.Join(scopes, " "),
+		"    their people sign in with: " + strings.Join(ways, ", "),
+	}
+	if len(r.Resources) > 0 {
+		lines = append(lines, "    they may get tokens for: "+strings.Join(r.Resources, ", "))
+	}
+	return lines
 }
 
 // RegistrationProviders are those that people of registered clients are sent to: the ones that are listed, or all that

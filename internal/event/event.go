@@ -47,6 +47,18 @@ func Add(ctx context.Context, key string, value any) {
 	e.attrs = append(e.attrs, slog.Any(key, value))
 }
 
+// Cut makes a text that came from outside fit for a field: its beginning, at most most bytes, and a ? for each that is no
+// printable ASCII.
+func Cut(text string, most int) string {
+	out := []byte(text[:min(len(text), most)])
+	for i, c := range out {
+		if c < 0x20 || c > 0x7e {
+			out[i] = '?'
+		}
+	}
+	return string(out)
+}
+
 // Attrs returns the fields added so far.
 func (e *Event) Attrs() []slog.Attr {
 	e.mu.Lock()

@@ -80,7 +80,7 @@ func (s *Service) mayPush(ctx context.Context, p Push) error {
 // pushable reads the whole request.
 func (s *Service) pushable(ctx context.Context, p Push) (domain.AuthRequest, error) {
 	none := domain.AuthRequest{}
-	asked, err := s.unwrapped(ctx, p.Client, p.Form)
+	asked, err := s.unwrapped(ctx, p.Client, p.Form, p.IP)
 	if err != nil {
 		return none, err
 	}
@@ -137,14 +137,14 @@ func (s *Service) authorizePushed(ctx context.Context, c *domain.Client, secret 
 	pushed, err := s.DB.FlowByCode(ctx, hashed(secret))
 	switch {
 	case errors.Is(err, store.ErrNotFound):
-		return unaddressed(c, f, errRequestURI), nil
+		return stale(c, f), nil
 	case err != nil:
 		return nil, oauth.Unavailable(err)
 	case pushed.Kind != domain.FlowPushed || pushed.Request.ClientID != c.ID:
 		event.Add(ctx, "alarm", "request_uri.other_client")
-		return unaddressed(c, f, errRequestURI), nil
+		return stale(c, f), nil
 	case pushed.State != domain.FlowOpen || pushed.Expired(s.DB.Now()):
-		return unaddressed(c, f, errRequestURI), nil
+		return stale(c, f), nil
 	}
 	event.Add(ctx, "pushed", pushed.ID)
 	t := s.begun(c, pushed.Request, v)
@@ -155,7 +155,14 @@ func (s *Service) authorizePushed(ctx context.Context, c *domain.Client, secret 
 var errRequestURI = oauth.E(oauth.InvalidRequestURI,
 	"This request_uri is not known: it was used, has expired after 60 seconds, or belongs to another client. Go back to the app and start again.")
 
+// stale is where a browser ends whose request_uri leads nowhere: on our page, for nothing says where it should go.
+func stale(c *domain.Client, f httpd.Form) *Outcome {
+	o := unaddressed(c, f, errRequestURI)
+	o.Problem.Key = "error.request_uri"
+	return o
+}
+
 // spent is where a trip ends whose pushed request another trip had its code for.
 func (t *trip) spent() *Outcome {
-	return &Outcome{Problem: &Problem{Shown: t.shown(), Err: errRequestURI, Key: "error.flow_done"}}
+	return &Outcome{Problem: &Problem{Shown: t.shown(), Err: errRequestURI, Key: "error.request_uri"}}
 }

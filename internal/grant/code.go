@@ -62,7 +62,7 @@ func (s *Service) bound(ctx context.Context, c *call, f *domain.Flow) error {
 		event.Add(ctx, "alarm", "code.wrong_verifier")
 		return oauth.E(oauth.InvalidGrant, "code_verifier does not fit the code_challenge of the authorization request. The code is used up: send the person to /authorize again.")
 	case f.Request.DPoPJKT != "" && f.Request.DPoPJKT != c.jkt(): // RFC 9449 §10
-		return oauth.E(oauth.InvalidGrant, "The code is bound to a DPoP key by dpop_jkt. Send a proof by that key.")
+		return oauth.E(oauth.InvalidGrant, "The code is bound to a DPoP key, by the proof at /par or by dpop_jkt. Send a proof by that key.")
 	}
 	return nil
 }

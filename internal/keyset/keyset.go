@@ -27,10 +27,10 @@ const (
 )
 
 // ErrUnavailable is no verdict: nothing is known about a key, for the moment.
-var ErrUnavailable = errors.New("the keys are not to be had right now")
+var ErrUnavailable = errors.New("the keys cannot be had")
 
 var (
-	errThrottled = errors.New("too soon after the last fetch")
+	errThrottled = errors.New("it is too soon after the last fetch, which gave no such key")
 	errNoKeys    = errors.New("the key set holds no key we can use")
 	errCrowd     = errors.New("too many wait for keys at this moment")
 )
@@ -42,7 +42,7 @@ type Throttled struct {
 }
 
 func (t *Throttled) Error() string {
-	return fmt.Sprintf("%v for %v: %v", ErrUnavailable, t.Wait, t.cause)
+	return fmt.Sprintf("%v (asked again in %v): %v", ErrUnavailable, t.Wait.Round(time.Millisecond), t.cause)
 }
 
 // Unwrap returns ErrUnavailable and the cause.
@@ -62,6 +62,8 @@ type Options struct {
 	Punctual bool
 	// Enter asks for a place among those who wait for a fetch, and is told when it is free again; nil: any number may wait.
 	Enter func() (leave func(), ok bool)
+	// Failed hears of the first fetch that fails, and of the first after one that did not; nil: nobody listens.
+	Failed func(error)
 }
 
 // Cache keeps one set. Safe for concurrent use.
@@ -75,6 +77,7 @@ type Cache struct {
 	fetched time.Time     // when held was asked for; zero: never
 	fresh   time.Duration // how long held is vouched for
 	tried   time.Time     // when the last flight left
+	failed  error         // why the last flight gave nothing; nil: it did, or none has landed
 	flight  *flight       // under way; nil: none
 }
 
@@ -89,6 +92,9 @@ type flight struct {
 func New(load Load, now func() time.Time, o Options) *Cache {
 	if o.Retry == 0 {
 		o.Retry = Interval
+	}
+	if o.Failed == nil {
+		o.Failed = func(error) {}
 	}
 	if o.Enter == nil {
 		o.Enter = func() (func(), bool) { return func() {}, true }
@@ -112,13 +118,16 @@ func (c *Cache) Keys(ctx context.Context, settled func([]jose.PublicKey) bool) (
 		return held, nil
 	}
 	f := c.refresh(ctx, now)
-	wait := c.wait(now)
+	wait, cause := c.wait(now), errThrottled
+	if c.failed != nil {
+		cause = fmt.Errorf("the last fetch failed: %w", c.failed)
+	}
 	c.mu.Unlock()
 	if f == nil {
 		if enough { // overdue, and just asked for in vain
 			return held, nil
 		}
-		return nil, &Throttled{wait, errThrottled}
+		return nil, &Throttled{wait, cause}
 	}
 	if enough {
 		return c.soon(ctx, f, held)
@@ -234,9 +243,13 @@ func (c *Cache) fly(ctx context.Context, f *flight, now time.Time) {
 	if err == nil {
 		c.held, c.fetched, c.fresh = keys, now, min(max(fresh, c.o.FreshAtLeast), c.o.FreshAtMost)
 	}
-	f.err, c.flight = err, nil
+	first := err != nil && c.failed == nil
+	f.err, c.failed, c.flight = err, err, nil
 	c.mu.Unlock()
 	close(f.done)
+	if first {
+		c.o.Failed(err)
+	}
 }
 
 // Run keeps the set fresh until ctx ends.

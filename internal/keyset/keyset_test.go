@@ -217,3 +217,40 @@ func TestNobodyWaitsWithoutAPlace(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestWhoIsHeldBackHearsWhyTheLastFetchFailed(t *testing.T) {
+	o := newOwner(time.Hour, "a")
+	down := errors.New("no such host")
+	o.set(func() { o.err = down })
+	options := clients
+	told := make(chan error, 1)
+	options.Failed = func(err error) { told <- err }
+	c := New(o.load, o.now, options)
+	ask := func() error {
+		_, err := c.Keys(t.Context(), has("a"))
+		return err
+	}
+	for range 3 { // one that is fetched for, and two that are held back
+		if err := ask(); !errors.Is(err, down) || !errors.Is(err, ErrUnavailable) {
+			t.Errorf("%v", err)
+		}
+	}
+	if err := <-told; !errors.Is(err, down) {
+		t.Errorf("told of %v", err)
+	}
+	o.step(time.Minute)
+	if err := ask(); !errors.Is(err, down) {
+		t.Errorf("%v", err)
+	}
+	o.set(func() { o.err = nil })
+	o.step(time.Minute)
+	if err := ask(); err != nil {
+		t.Errorf("mended: %v", err)
+	}
+	if len(told) != 0 {
+		t.Error("told twice of one outage")
+	}
+	if _, err := c.Keys(t.Context(), has("b")); err == nil || errors.Is(err, down) {
+		t.Errorf("of an outage that is over: %v", err)
+	}
+}

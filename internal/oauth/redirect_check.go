@@ -43,7 +43,7 @@ func CheckRedirect(s string, native bool) (text, remedy string) {
 	case !native:
 		return fmt.Sprintf("only a native client may use its own scheme (%s:)", u.Scheme), "use https, or give the client type: native"
 	case !strings.Contains(u.Scheme, "."):
-		return fmt.Sprintf("the scheme %s: could be any app's", u.Scheme), "use a domain of yours in reverse, com.example.app:/callback (RFC 8252 §7.1)"
+		return fmt.Sprintf("the scheme %s: could be any app's", u.Scheme), "use a domain of yours in reverse, com.example.app:/callback (RFC 8252, section 7.1)"
 	case u.Opaque != "":
 		return "its scheme is followed by no slash", "write " + u.Scheme + ":/callback"
 	}

@@ -1,7 +1,6 @@
 package oauthhttp
 
 import (
-	"errors"
 	"net/http"
 	"strings"
 
@@ -34,7 +33,7 @@ func (d *Door) registers() bool {
 func (d *Door) register(w http.ResponseWriter, r *http.Request) {
 	token, err := bearerToken(r)
 	if err != nil {
-		httpd.BearerError(w, r, err)
+		refuseRegistration(w, r, err)
 		return
 	}
 	body, err := httpd.JSONBody(r)
@@ -79,7 +78,7 @@ func (d *Door) deleteRegistration(w http.ResponseWriter, r *http.Request) {
 func (d *Door) manage(w http.ResponseWriter, r *http.Request, do func(id, token string) (*registration.Answer, error)) {
 	token, err := bearerToken(r)
 	if err == nil && token == "" {
-		err = registration.ErrNoCredentials
+		err = registration.ErrNoAccessToken
 	}
 	var answer *registration.Answer
 	if err == nil {
@@ -95,13 +94,20 @@ func (d *Door) manage(w http.ResponseWriter, r *http.Request, do func(id, token 
 	}
 }
 
-// refuseRegistration answers 401 with a challenge where the token is wrong, and as RFC 7591 §3.2.2 has it otherwise.
+// refuseRegistration answers 401 with a challenge where the token is wrong or missing, and as RFC 7591 §3.2.2 has it
+// otherwise. No token of registration is bound to a key, so Bearer is the one scheme; where none came the challenge has no
+// error code (RFC 6750 §3.1), and the body says which is wanted.
 func refuseRegistration(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, registration.ErrNoCredentials) {
-		httpd.BearerError(w, r, nil)
+	if oauth.AsError(err).Code != oauth.InvalidToken {
+		httpd.BearerError(w, r, err)
 		return
 	}
-	httpd.BearerError(w, r, err)
+	challenge := `Bearer realm="countersign"`
+	if r.Header.Get("Authorization") != "" {
+		challenge = `Bearer error="invalid_token"`
+	}
+	w.Header()["Www-Authenticate"] = []string{challenge}
+	httpd.OAuthError(w, r, err, false)
 }
 
 // bearerToken reads the one place where the tokens of registration may be (RFC 6750 §2.1); empty: none came.

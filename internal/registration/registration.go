@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -36,8 +35,11 @@ const (
 // Path is that of the registration endpoint; a client's own is below it.
 const Path = "/register"
 
-// ErrNoCredentials says that no token came where one is needed: the door answers with httpd.BearerError(w, r, nil).
-var ErrNoCredentials = errors.New("no registration token in the Authorization header")
+// What is said where no token came and one is needed: to who registers, and to who manages what was registered.
+var (
+	ErrNoInitialToken = oauth.E(oauth.InvalidToken, "Registering needs an initial access token of this server's operator: send it as Authorization: Bearer cs_irt_...")
+	ErrNoAccessToken  = oauth.E(oauth.InvalidToken, "Send the registration_access_token that came with the registration: Authorization: Bearer cs_rat_...")
+)
 
 // Service does it. Its fields are set by app.
 type Service struct {
@@ -80,7 +82,7 @@ type Answer struct {
 }
 
 // Register lets a client in (RFC 7591 §3.1). presented is the Bearer token of the request; empty: none. Errors:
-// ErrNoCredentials, invalid_token, slow_down, and those of clientmeta.
+// ErrNoInitialToken, invalid_token, slow_down, and those of clientmeta.
 func (s *Service) Register(ctx context.Context, body []byte, presented, ip string) (*Answer, error) {
 	// 1. Who asks?
 	by, initial, err := s.admit(ctx, presented, ip)
@@ -128,7 +130,7 @@ func (s *Service) admit(ctx context.Context, presented, ip string) (by domain.Re
 	}
 	if presented == "" {
 		if s.Mode != Open {
-			return "", initial, ErrNoCredentials
+			return "", initial, ErrNoInitialToken
 		}
 		if err := limited(s.Total.Take("", now)); err != nil {
 			return "", initial, err

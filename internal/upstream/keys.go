@@ -15,8 +15,15 @@ import (
 const retryInterval = 5 * time.Second
 
 // newKeyCache keeps a provider's keys (ATTACKS ID05).
-func newKeyCache(load keyset.Load, now func() time.Time) *keyset.Cache {
-	return keyset.New(load, now, keyset.Options{FreshAtLeast: 5 * time.Minute, FreshAtMost: 12 * time.Hour, Retry: retryInterval})
+func (p *Provider) newKeyCache(load keyset.Load) *keyset.Cache {
+	return keyset.New(load, p.now, keyset.Options{
+		FreshAtLeast: 5 * time.Minute, FreshAtMost: 12 * time.Hour, Retry: retryInterval,
+		Failed: func(err error) {
+			if p.KeysFailed != nil {
+				p.KeysFailed(err)
+			}
+		},
+	})
 }
 
 // key is the jose.KeyFunc of the provider.

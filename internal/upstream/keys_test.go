@@ -391,3 +391,20 @@ func FuzzPick(f *testing.F) {
 		}
 	})
 }
+
+func TestWhoRunsTheServerHearsOfKeysThatCannotBeFetchedOnce(t *testing.T) {
+	s := newScene(t, Settings{Type: "oidc"}, testKeys["ec"])
+	told := make(chan error, 8)
+	s.KeysFailed = func(err error) { told <- err }
+	s.server.set(func(i *issuer) { i.discovery = `{"issuer":"` + i.URL + `","jwks_uri":"` + i.URL + `/gone"}` })
+	for range 3 {
+		err := s.verify(t, "ec")
+		if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "fetch keys") {
+			t.Errorf("%v", err)
+		}
+		s.clock.advance(retryInterval)
+	}
+	if err := <-told; !strings.Contains(err.Error(), "fetch keys") || len(told) != 0 {
+		t.Errorf("%v, and %d more", err, len(told))
+	}
+}

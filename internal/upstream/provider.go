@@ -57,7 +57,7 @@ func New(s Settings, f *fetch.Client, now func() time.Time) (*Provider, error) {
 	p.client = newClient(s)
 	p.directory.fetch, p.directory.now = f, now
 	if source.uri != "" || source.discoverAt != "" {
-		p.source, p.keys = source, newKeyCache(source.load, now)
+		p.source, p.keys = source, p.newKeyCache(source.load)
 	}
 	return p, nil
 }

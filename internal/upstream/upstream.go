@@ -48,6 +48,9 @@ func (r *Refusal) Unwrap() []error {
 
 // Provider verifies tokens of one provider. Safe for concurrent use.
 type Provider struct {
+	// KeysFailed hears when the provider's keys cannot be fetched, once until they can; nil: nobody does. Set it before use.
+	KeysFailed func(error)
+
 	name    string
 	kind    string // Settings.Type
 	issuers []string
