@@ -434,6 +434,7 @@ func (w *World) Restart(meanwhile ...func()) {
 	w.T.Helper()
 	old := w.Nodes
 	w.StopAll()
+	http.DefaultClient.CloseIdleConnections() // of the admin client: to a POST on a dead one nobody knows the outcome
 	for _, do := range meanwhile {
 		do()
 	}
