@@ -434,7 +434,9 @@ func (w *World) Restart(meanwhile ...func()) {
 	w.T.Helper()
 	old := w.Nodes
 	w.StopAll()
-	http.DefaultClient.CloseIdleConnections() // of the admin client: to a POST on a dead one nobody knows the outcome
+	if t, ok := http.DefaultTransport.(*http.Transport); ok {
+		t.CloseIdleConnections() // of the admin client: of a POST on a dead one nobody knows the outcome
+	}
 	for _, do := range meanwhile {
 		do()
 	}
