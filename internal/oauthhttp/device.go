@@ -9,12 +9,7 @@ import (
 
 // deviceAuthorization is POST /device_authorization (RFC 8628 §3.1).
 func (d *Door) deviceAuthorization(w http.ResponseWriter, r *http.Request) {
-	form, err := httpd.DecodeForm(r, "resource")
-	if err != nil {
-		refuse(w, r, err)
-		return
-	}
-	client, err := d.Clients.Client(r.Context(), beginning(credentials(r, form)))
+	form, client, err := d.sender(r, beginning, "resource")
 	if err != nil {
 		refuse(w, r, err)
 		return

@@ -98,6 +98,21 @@ func beginning(c clientauth.Credentials) clientauth.Credentials {
 	return c
 }
 
+// sender decodes the form of a request and authenticates the client that sent it. as changes what the credentials are taken
+// for; nil: nothing.
+func (d *Door) sender(r *http.Request, as func(clientauth.Credentials) clientauth.Credentials, repeatable ...string) (httpd.Form, *domain.Client, error) {
+	form, err := httpd.DecodeForm(r, repeatable...)
+	if err != nil {
+		return form, nil, err
+	}
+	c := credentials(r, form)
+	if as != nil {
+		c = as(c)
+	}
+	client, err := d.Clients.Client(r.Context(), c)
+	return form, client, err
+}
+
 // refuse writes an error of an endpoint that authenticates clients.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	httpd.OAuthError(w, r, err, true)

@@ -58,12 +58,7 @@ func writeSigned(w http.ResponseWriter, mediaType, token string) {
 
 // revoke is POST /revoke (RFC 7009). token_type_hint is not needed: what a token is can be seen from it.
 func (d *Door) revoke(w http.ResponseWriter, r *http.Request) {
-	form, err := httpd.DecodeForm(r)
-	if err != nil {
-		refuse(w, r, err)
-		return
-	}
-	client, err := d.Clients.Client(r.Context(), credentials(r, form))
+	form, client, err := d.sender(r, nil)
 	if err != nil {
 		refuse(w, r, err)
 		return

@@ -9,12 +9,7 @@ import (
 
 // push is POST /par (RFC 9126 §2).
 func (d *Door) push(w http.ResponseWriter, r *http.Request) {
-	form, err := httpd.DecodeForm(r, "resource")
-	if err != nil {
-		refuse(w, r, err)
-		return
-	}
-	client, err := d.Clients.Client(r.Context(), beginning(credentials(r, form)))
+	form, client, err := d.sender(r, beginning, "resource")
 	if err != nil {
 		refuse(w, r, err)
 		return

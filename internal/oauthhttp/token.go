@@ -52,12 +52,7 @@ func (d *Door) token(w http.ResponseWriter, r *http.Request) {
 
 // challenge is POST /challenge: a nonce of ours for the provider's SDK (DESIGN section 4).
 func (d *Door) challenge(w http.ResponseWriter, r *http.Request) {
-	form, err := httpd.DecodeForm(r)
-	if err != nil {
-		refuse(w, r, err)
-		return
-	}
-	client, err := d.Clients.Client(r.Context(), credentials(r, form))
+	form, client, err := d.sender(r, nil)
 	if err != nil {
 		refuse(w, r, err)
 		return

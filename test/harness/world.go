@@ -4,9 +4,7 @@
 package harness
 
 import (
-	"bytes"
 	"context"
-	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -14,7 +12,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -23,7 +20,6 @@ import (
 	"github.com/countersign/countersign/client"
 	"github.com/countersign/countersign/internal/app"
 	"github.com/countersign/countersign/internal/config"
-	"github.com/countersign/countersign/internal/keyring"
 	"github.com/countersign/countersign/internal/store"
 	"github.com/countersign/countersign/standin"
 	"github.com/countersign/countersign/test/pgcluster"
@@ -45,113 +41,6 @@ func Engines(t *testing.T, f func(t *testing.T, e Engine)) {
 		t.Run(string(e), func(t *testing.T) { f(t, e) })
 	}
 }
-
-// The names of the world's configuration.
-const (
-	ClientID       = "com.example.todo" // native, dpop allowed, google + apple + corp
-	BoundClientID  = "com.example.bank" // native, dpop required, google
-	OtherClientID  = "com.example.other"
-	BrowserID      = "todo-spa"
-	WebID          = "todo-web" // confidential, client_secret_basic, third party
-	OwnID          = "todo-own" // the same, first party
-	TVID           = "todo-tv"  // device grant
-	PostID         = "todo-post"
-	ServiceID      = "nightly"
-	ResourceID     = "todo-api"
-	Audience       = "https://api.example.com"
-	OtherResource  = "mail-api"
-	OtherAudience  = "https://mail.example.com"
-	WebSecret      = "web-secret-0123456789abcdef0123456789"
-	PostSecret     = "post-secret-0123456789abcdef0123456789"
-	ServiceSecret  = "service-secret-0123456789abcdef01234567"
-	ResourceSecret = "resource-secret-0123456789abcdef0123456"
-	OtherSecret    = "other-resource-secret-0123456789abcdef0"
-	GoogleWeb      = "web.example" // audience of Google tokens
-	GoogleAndroid  = "android.example"
-)
-
-const providersYAML = `
-providers:
-  - {name: google, type: google, client_id: web.example, client_secret_file: ./provider.secret, standin: %[1]q}
-  - {name: apple, type: apple, client_id: com.example.web, team_id: %[2]q, key_id: %[3]q, private_key_file: ./apple.p8, standin: %[4]q}
-  - {name: corp, type: oidc, issuer: %[5]q, client_id: countersign, client_secret_file: ./provider.secret}
-  - {name: microsoft, type: microsoft, client_id: entra.example, client_secret_file: ./provider.secret, standin: %[6]q}
-  - {name: github, type: github, client_id: Iv1.example, client_secret_file: ./provider.secret, standin: %[7]q}
-%[8]sresources:
-  - {id: todo-api, audience: "https://api.example.com", scopes: [todos.read, todos.write], secret_file: ./resource.secret}
-  - {id: mail-api, audience: "https://mail.example.com", scopes: [mail.read], secret_file: ./other.secret}
-`
-
-const clientsYAML = `clients:
-  - id: com.example.todo
-    name: Todo
-    type: native
-    dpop: allowed
-    providers:
-      - {name: google, audiences: [web.example], azp: [ios.example, android.example]}
-      - {name: apple, audiences: [com.example.todo]}
-      - {name: corp, audiences: [mobile]}
-    redirect_uris: ["com.example.todo:/cb", "http://127.0.0.1/cb", "https://todo.example/app"]
-    email: true
-    passkeys: true
-    resources: [todo-api, mail-api]
-    scopes: [openid, profile, email, offline_access, todos.read, todos.write, mail.read, account.read, account.manage]
-  - id: com.example.bank
-    type: native
-    dpop: required
-    providers: [{name: google, audiences: [bank.example]}]
-    resources: [todo-api]
-    scopes: [openid, offline_access, todos.read]
-  - id: com.example.other
-    type: native
-    providers: [{name: google, audiences: [other.example]}]
-    resources: [todo-api]
-    scopes: [openid, offline_access, todos.read]
-  - id: todo-spa
-    type: browser
-    origins: ["https://todo.example"]
-    providers: [{name: google, audiences: [web.example]}, {name: corp}]
-    redirect_uris: ["https://todo.example/spa"]
-    resources: [todo-api]
-    scopes: [openid, offline_access, todos.read, account.read]
-  - id: todo-web
-    type: web
-    secret_file: ./web.secret
-    name: Todo for the web
-    providers: [{name: google, audiences: [web.example]}, {name: apple}, {name: corp}, {name: microsoft}, {name: github}]
-    email: true
-    passkeys: true
-    redirect_uris: ["https://todo.example/cb", "https://todo.example/cb?with=query"]
-    post_logout_redirect_uris: ["https://todo.example/bye"]
-    client_uri: https://todo.example
-    policy_uri: https://todo.example/privacy
-    tos_uri: https://todo.example/terms
-    resources: [todo-api]
-    scopes: [openid, profile, email, offline_access, todos.read]
-  - id: todo-own
-    type: web
-    secret_file: ./web.secret
-    first_party: true
-    providers: [{name: google}, {name: corp}]
-    redirect_uris: ["https://own.example/cb"]
-    resources: [todo-api]
-    scopes: [openid, profile, email, offline_access, todos.read]
-  - id: todo-tv
-    name: Todo on TV
-    type: native
-    device_grant: true
-    providers: [{name: google}, {name: corp}]
-    resources: [todo-api]
-    scopes: [openid, offline_access, todos.read]
-  - id: todo-post
-    type: web
-    auth_method: client_secret_post
-    secret_file: ./post.secret
-    providers: [{name: google, audiences: [web.example]}]
-    resources: [todo-api]
-    scopes: [openid, offline_access, todos.read]
-  - {id: nightly, type: service, secret_file: ./service.secret, resources: [todo-api], scopes: [todos.read]}
-`
 
 // World is one authorization server and everything around it.
 type World struct {
@@ -184,57 +73,6 @@ type Node struct {
 	stop          context.CancelFunc
 	done          chan error
 }
-
-type options struct {
-	nodes     int
-	yaml      string            // more top-level configuration
-	clients   string            // more clients
-	resources string            // more resources
-	files     map[string]string // beside the configuration
-	keys      keyring.Options
-	maxConns  int
-	databases string
-	secure    *secure // nil: plain http
-	others    []standin.Kind
-	roots     *x509.CertPool // nil: the system's
-}
-
-// Option changes a world.
-type Option func(*options)
-
-// Nodes makes a world of n servers on one database (PostgreSQL).
-func Nodes(n int) Option { return func(o *options) { o.nodes = n } }
-
-// YAML adds top-level configuration, such as "limits: {…}".
-func YAML(text string) Option { return func(o *options) { o.yaml += "\n" + text } }
-
-// Clients adds clients: list items of two spaces' indent.
-func Clients(text string) Option { return func(o *options) { o.clients += text } }
-
-// Resources adds resources: list items of two spaces' indent.
-func Resources(text string) Option { return func(o *options) { o.resources += text } }
-
-// File puts a file beside the configuration, which may name it.
-func File(name, text string) Option {
-	return func(o *options) {
-		if o.files == nil {
-			o.files = map[string]string{}
-		}
-		o.files[name] = text
-	}
-}
-
-// Roots makes the servers trust the certificates of sites that a test serves documents from.
-func Roots(pool *x509.CertPool) Option { return func(o *options) { o.roots = pool } }
-
-// Keys sets the key schedule.
-func Keys(k keyring.Options) Option { return func(o *options) { o.keys = k } }
-
-// MaxConns bounds the pool of each node.
-func MaxConns(n int) Option { return func(o *options) { o.maxConns = n } }
-
-// Database uses this database instead of a fresh one.
-func Database(url string) Option { return func(o *options) { o.databases = url } }
 
 // New builds a world and starts it. It stops with the test.
 func New(t testing.TB, e Engine, opts ...Option) *World {
@@ -487,53 +325,4 @@ func (w *World) Admin() *client.Client {
 		w.T.Fatal(err)
 	}
 	return c
-}
-
-// Log keeps what the nodes log.
-type Log struct {
-	mu      sync.Mutex
-	text    bytes.Buffer
-	secrets []string
-}
-
-// Never makes the test fail if the log holds this text: a secret that has no form of its own, such as a cookie's.
-func (l *Log) Never(secret string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.secrets = append(l.secrets, secret)
-}
-
-func (l *Log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
-}
-
-// String is everything logged so far.
-func (l *Log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
-
-// jwt finds what begins like a JWT; an id of ours may hold the same letters further on.
-var jwt = regexp.MustCompile(`(^|[^A-Za-z0-9_-])eyJ`)
-
-// check looks for what no log may hold (ATTACKS.md, the assertions of every row).
-func (l *Log) check(t testing.TB) {
-	t.Helper()
-	nevers := append([]string{
-		"panic", "goroutine ", "cs_rt_", "cs_sk_", "cs_ac_", "cs_dc_", WebSecret, PostSecret, ServiceSecret, ResourceSecret,
-		OtherSecret, providerSecret,
-	}, l.secrets...)
-	for line := range strings.Lines(l.String()) {
-		for _, never := range nevers {
-			if strings.Contains(line, never) {
-				t.Errorf("the log holds %q: %s", never, line)
-			}
-		}
-		if jwt.MatchString(line) {
-			t.Errorf("the log holds a JWT: %s", line)
-		}
-	}
 }
